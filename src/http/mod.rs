@@ -1,0 +1,77 @@
+//! The HTTP faces of the service, and the only module that names actix-web beside the sandbox.
+//!
+//! | port | path | answers |
+//! | --- | --- | --- |
+//! | public | `POST /hooks/{source}` | 200 once stored; GET and HEAD as the sender's handshake needs them |
+//! | both | `GET /healthz` | 200 while the process lives |
+//! | admin | `GET /readyz` | 200 while the store answers, else 503 |
+//!
+//! Everything else is a problem document (RFC 9457) with a stable `code`.
+
+mod health;
+mod hooks;
+mod problem;
+
+use std::{net::TcpListener, time::Duration};
+
+use actix_web::{App, HttpServer, dev::Server, web};
+
+use crate::{clock::Clock, ingest::Ingest, store::Store};
+
+/// A client has this long to send its request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Idle connections are kept as long as the usual proxy keeps its own.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a soft stop waits for requests that are being answered.
+const SHUTDOWN_TIMEOUT_S: u64 = 10;
+/// Connections per worker; beyond it the system's queue holds them.
+const CONNECTIONS: usize = 10_000;
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+struct Shared {
+    ingest: Ingest,
+    clock: Clock,
+}
+
+/// The public face: webhooks, and a sign of life.
+pub fn public(listener: TcpListener, ingest: Ingest, clock: Clock, workers: usize) -> std::io::Result<Server> {
+    let shared = web::Data::new(Shared { ingest, clock });
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(shared.clone())
+            .service(web::resource("/hooks/{source}").route(web::to(hooks::receive)))
+            .service(web::resource("/healthz").route(web::get().to(health::alive)).route(web::head().to(health::alive)))
+            .default_service(web::to(problem::no_such_path))
+    })
+    .workers(workers)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .max_connections(CONNECTIONS)
+    .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
+
+/// The admin face: readiness.
+pub fn admin(listener: TcpListener, store: Store) -> std::io::Result<Server> {
+    let store = web::Data::new(store);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(store.clone())
+            .service(web::resource("/healthz").route(web::get().to(health::alive)).route(web::head().to(health::alive)))
+            .service(web::resource("/readyz").route(web::get().to(health::ready)))
+            .default_service(web::to(problem::no_such_path))
+    })
+    .workers(1)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .max_connections(CONNECTIONS)
+    .shutdown_timeout(SHUTDOWN_TIMEOUT_S)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(server)
+}
