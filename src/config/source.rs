@@ -139,7 +139,8 @@ pub(super) fn read(name: &str, at: &Span, written: Table, around: &Surroundings<
     let policies = account.as_ref().and_then(|account| around.accounts.get(account)).unwrap_or(&no_policies);
     // Without its preset most of a source is missing, and saying so would bury the real fault.
     let source = if preset_is_known { verified(name, &table, around) } else { None };
-    let spec = if preset_is_known { rules::read(&table, policies) } else { None };
+    let has_rules = preset_is_known && check_map(&table, preset.as_deref());
+    let spec = if has_rules { rules::read(&table, policies) } else { None };
     let mapping = spec.as_ref().and_then(|spec| compiled(&table, spec));
 
     let numeric = table.get("numeric_ids").and_then(|field| field.flag()).unwrap_or(false);
@@ -157,7 +158,7 @@ pub(super) fn read(name: &str, at: &Span, written: Table, around: &Surroundings<
     });
     let labels_add = labels(&table);
     let handshake = handshake(&table, around.env);
-    if preset_is_known {
+    if has_rules {
         table.finish();
     }
     let build = || {
@@ -202,6 +203,18 @@ fn check_preset(table: &Reader<'_>, name: Option<&str>) -> bool {
         field.fault_with_help(format!("there is no preset `{name}`"), presets::advice(name));
     }
     known
+}
+
+/// Whether there is a map. A preset may have none: it knows how its sender signs, and leaves the fields to the user.
+fn check_map(table: &Reader<'_>, preset: Option<&str>) -> bool {
+    let (Some(preset), None) = (preset, table.get("map")) else { return true };
+    let path = table.path_of("map");
+    table.fault_at_with_help(
+        "map",
+        format!("is missing: the preset `{preset}` checks signatures and leaves it to you which fields to write"),
+        format!("add [{path}] with identifier, email or phone_number, such as email = '.email'; docs/senders/{preset}.md has an example"),
+    );
+    false
 }
 
 /// The account that the source names, or the only one there is.

@@ -23,7 +23,13 @@ const OWN_SOURCE: &str = "crm";
 /// The environment variables that the file of [`starter`] refers to.
 pub fn starter_variables(answers: &InitAnswers) -> Vec<String> {
     let mut names = vec![ADMIN_VARIABLE.to_owned(), ACCOUNT_VARIABLE.to_owned()];
-    names.extend(source_names(answers).iter().map(|name| secret_variable(name)));
+    for name in source_names(answers) {
+        let preset = presets::find(&name);
+        names.push(secret_variable(&name));
+        if preset.is_some_and(|preset| preset.needs_verify_token()) {
+            names.push(verify_token_variable(&name));
+        }
+    }
     names
 }
 
@@ -35,9 +41,10 @@ pub fn starter(answers: &InitAnswers) -> String {
          \n\
          [server]\n\
          listen = \"127.0.0.1:8080\"           # webhooks arrive here, at /hooks/SOURCE; put a proxy with TLS before it\n\
+         {public_url}\
          \n\
          [admin]\n\
-         listen = \"127.0.0.1:8081\"           # the console, for you alone\n\
+         listen = \"127.0.0.1:8081\"           # readiness and diagnosis, for you alone\n\
          token = {{ env = \"{ADMIN_VARIABLE}\" }}\n\
          \n\
          [database]\n\
@@ -48,8 +55,9 @@ pub fn starter(answers: &InitAnswers) -> String {
          account_id = {account_id}\n\
          api_access_token = {{ env = \"{ACCOUNT_VARIABLE}\" }}   # in Chatwoot: profile settings, access token\n\
          missing_contact = \"create\"           # create | wait | reject\n\
-         dry_run = false                      # true: nothing is written to Chatwoot; see what would be with `why`\n",
+         dry_run = false                      # true: nothing is written to Chatwoot; see what would be with `outbox list`\n",
         variables = starter_variables(answers).join(", "),
+        public_url = public_url(answers),
         base_url = quoted(&answers.base_url),
         account_id = answers.account_id,
     );
@@ -72,6 +80,20 @@ fn secret_variable(source: &str) -> String {
     format!("{}_SECRET", source.to_ascii_uppercase().replace('-', "_"))
 }
 
+fn verify_token_variable(source: &str) -> String {
+    format!("{}_VERIFY_TOKEN", source.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// The address that senders know us by, where one of them signs it.
+fn public_url(answers: &InitAnswers) -> &'static str {
+    let signs_it = |name: &String| presets::find(name).is_some_and(|preset| preset.needs_public_url());
+    if answers.presets.iter().any(signs_it) {
+        "public_url = \"https://hooks.example.com\"   # yours, exactly as you give it to the senders: they sign it\n"
+    } else {
+        ""
+    }
+}
+
 fn preset_source(preset: &presets::Preset, prefixed: bool, answers: &InitAnswers) -> String {
     let name = preset.name;
     let setup = preset.setup.replace('\n', "\n# ");
@@ -80,8 +102,24 @@ fn preset_source(preset: &presets::Preset, prefixed: bool, answers: &InitAnswers
     } else {
         String::new()
     };
+    let verify_token = if preset.needs_verify_token() {
+        format!(
+            "verify_token = {{ env = \"{}\" }}   # a word of your own, the same at the sender\n",
+            verify_token_variable(name)
+        )
+    } else {
+        String::new()
+    };
+    let map = if preset.mapped {
+        String::new()
+    } else {
+        format!(
+            "\n# Say where your payload has what. `contact-relay map --source {name} FILE` shows what comes of it.\n\
+             [sources.{name}.map]\nidentifier = '.id'\nemail = '.email'\n"
+        )
+    };
     format!(
-        "# {setup}\n[sources.{name}]\npreset = \"{name}\"\nsecret = {{ env = \"{variable}\" }}\n{prefix}{region}",
+        "# {setup}\n[sources.{name}]\npreset = \"{name}\"\nsecret = {{ env = \"{variable}\" }}\n{verify_token}{prefix}{region}{map}",
         variable = secret_variable(name),
         region = phone_region(answers),
     )
