@@ -83,7 +83,10 @@ impl Handshake {
                 let encrypted = verifier.answer_challenge(webhook.proof().secret?, plain)?;
                 Some(Greeting::json(&json!({ "plainToken": plain, "encryptedToken": encrypted })))
             }
-            Self::Discord if body["type"] == 1 => Some(Greeting::json(&json!({ "type": 1 }))),
+            // Type 1 of its webhook events is an event, and only type 1 of its interactions a ping.
+            Self::Discord if body["type"] == 1 && body.get("event").is_none() => {
+                Some(Greeting::json(&json!({ "type": 1 })))
+            }
             Self::Discord if body["type"] == 0 => Some(Greeting::text(204, "")),
             Self::Slack | Self::Zoom | Self::Discord | Self::WooCommerce | Self::Meta { .. } | Self::Visit => None,
         }
@@ -196,6 +199,7 @@ mod tests {
         assert_eq!(answer(&Handshake::Discord, r#"{"type":1}"#), Some(Greeting::json(&json!({ "type": 1 }))));
         assert_eq!(answer(&Handshake::Discord, r#"{"type":0}"#).map(|greeting| greeting.status), Some(204));
         assert_eq!(answer(&Handshake::Discord, r#"{"type":2}"#), None);
+        assert_eq!(answer(&Handshake::Discord, r#"{"type":1,"event":{"type":"APPLICATION_AUTHORIZED"}}"#), None);
     }
 
     #[test]
