@@ -124,6 +124,9 @@ impl ContactKey {
         &self.0
     }
 
+    /// Prefixes of our own keys; no external identifier begins with one. `contact:` names the lane of a known contact.
+    pub const RESERVED_PREFIXES: [&str; 3] = ["email:", "phone:", "contact:"];
+
     /// Whether this is an external identifier, not a local `email:…` or `phone:…` key.
     pub fn is_identifier(&self) -> bool {
         !self.0.starts_with("email:") && !self.0.starts_with("phone:")

@@ -35,7 +35,7 @@ pub enum Unusable {
     #[error("it has a control character")]
     ControlCharacter,
     /// An identifier that would look like one of our local keys.
-    #[error("it starts with `email:` or `phone:`, which mark our own keys")]
+    #[error("it starts with `email:`, `phone:` or `contact:`, which mark our own keys")]
     ReservedPrefix,
     /// Not an address that mail could be sent to.
     #[error("it is no e-mail address")]

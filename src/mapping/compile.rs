@@ -7,7 +7,7 @@ use super::{
     expression::{Expression, STACK_BYTES},
     spec::{MappingSpec, Target},
 };
-use crate::contacts::{AttributeKey, Field, PhoneNumber, Region};
+use crate::contacts::{AttributeKey, ContactKey, Field, PhoneNumber, Region};
 
 /// What is wrong with one key of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,8 +120,8 @@ impl Faults {
     fn check_prefix(&mut self, prefix: &str) {
         if prefix.chars().count() > MAX_PREFIX_CHARS || prefix.contains(char::is_control) {
             self.add("identifier_prefix", format!("write at most {MAX_PREFIX_CHARS} characters on one line"));
-        } else if prefix.starts_with("email:") || prefix.starts_with("phone:") {
-            self.add("identifier_prefix", "`email:` and `phone:` mark our own keys; choose another prefix");
+        } else if ContactKey::RESERVED_PREFIXES.iter().any(|reserved| prefix.starts_with(reserved)) {
+            self.add("identifier_prefix", "`email:`, `phone:` and `contact:` mark our own keys; choose another prefix");
         }
     }
 

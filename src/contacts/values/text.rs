@@ -1,6 +1,7 @@
 //! Plain texts: identifier, name and the key of an attribute.
 
 use super::{MAX_CHARS, Unusable, check_length, redacted_debug};
+use crate::contacts::ContactKey;
 
 /// The id that the outside world knows a contact by: trimmed, at most 255 characters, no control character, and not
 /// mistakable for one of our local keys.
@@ -13,14 +14,14 @@ impl Identifier {
     /// Reads an identifier.
     ///
     /// # Errors
-    /// When it is blank, too long, has a control character or starts with `email:` or `phone:`.
+    /// When it is blank, too long, has a control character or starts with `email:`, `phone:` or `contact:`.
     pub fn parse(text: &str) -> Result<Self, Unusable> {
         let text = text.trim();
         check_length(text, MAX_CHARS)?;
         if text.contains(char::is_control) {
             return Err(Unusable::ControlCharacter);
         }
-        if text.starts_with("email:") || text.starts_with("phone:") {
+        if ContactKey::RESERVED_PREFIXES.iter().any(|prefix| text.starts_with(prefix)) {
             return Err(Unusable::ReservedPrefix);
         }
         Ok(Self(text.to_owned()))
@@ -93,7 +94,9 @@ mod tests {
     #[test]
     fn an_identifier_is_trimmed_and_may_not_look_like_a_local_key() {
         assert_eq!(Identifier::parse(" gid-7001\n").unwrap().as_str(), "gid-7001");
-        assert_eq!(Identifier::parse("email:a@b.example"), Err(Unusable::ReservedPrefix));
+        for reserved in ["email:a@b.example", "phone:+1", "contact:5"] {
+            assert_eq!(Identifier::parse(reserved), Err(Unusable::ReservedPrefix));
+        }
         assert_eq!(Identifier::parse("phone:+15875302271"), Err(Unusable::ReservedPrefix));
         assert_eq!(Identifier::parse(" \t"), Err(Unusable::Blank));
         assert_eq!(Identifier::parse("a\0b"), Err(Unusable::ControlCharacter));
