@@ -35,7 +35,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    const ALL: [Self; 8] = [
+    /// All verdicts.
+    pub const ALL: [Self; 8] = [
         Self::Unknown,
         Self::Delivered,
         Self::Answered,

@@ -113,6 +113,27 @@ pub(super) async fn parked(
     Ok(parked)
 }
 
+/// Closes the questions about which contact a key means; `links` is an array of arrays that begin with a key.
+pub(super) async fn resolve_links(
+    account: &str,
+    links: &str,
+    resolution: &str,
+    now: Timestamp,
+    tx: &mut SqliteConnection,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE conflicts SET resolved_at = ?3, resolution = ?4 WHERE account = ?2 AND kind = 'link' AND resolved_at IS NULL \
+         AND key IN (SELECT value ->> 0 FROM json_each(?1))",
+    )
+    .bind(links)
+    .bind(account)
+    .bind(now.as_millis())
+    .bind(resolution)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// Opens a conflict, or brings the open one up to date.
 pub(super) async fn open(
     account: &str,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use super::{Store, StoreError, joining, writer::Write};
+use super::{Store, StoreError, conflicts, joining, writer::Write};
 use crate::{
     clock::Timestamp,
     contacts::{ContactId, ContactKey},
@@ -111,12 +111,13 @@ pub struct Linked {
 }
 
 impl Store {
-    /// Makes links of one account, in one commit; updates that waited for one of them become due.
+    /// Makes links of one account, in one commit; updates that waited for one of them become due,
+    /// and those that wait for a former contact go to the new one.
     pub async fn link(&self, account: &str, links: Vec<Link>, now: Timestamp) -> Result<Linked, StoreError> {
         self.writer.write(MakeLinks { account: account.to_owned(), links, now }).await
     }
 
-    /// Removes a link; updates that wait because its contact is gone are looked up afresh. False when there was none.
+    /// Removes a link; what waits for it is looked up afresh. False when there was none.
     pub async fn unlink(&self, account: &str, key: &ContactKey, now: Timestamp) -> Result<bool, StoreError> {
         self.writer.write(Unlink { account: account.to_owned(), key: key.clone(), now }).await
     }
@@ -138,8 +139,10 @@ pub(super) const LINK_OF: &str = "SELECT account, key, contact_id, state, origin
     FROM contacts WHERE account = ?1 AND key = ?2";
 pub(super) const LINKS_TO: &str = "SELECT account, key, contact_id, state, origin, first_seen_at, last_seen_at, history \
     FROM contacts WHERE contact_id = ?1";
+/// A contact that is gone keeps what comes for it: in its lane the account's word on contacts that are gone is followed,
+/// and a question to a person waits for the answer.
 pub(super) const LINKED_TO: &str =
-    "SELECT contact_id FROM contacts WHERE account = ?1 AND key = ?2 AND state = 'linked'";
+    "SELECT contact_id FROM contacts WHERE account = ?1 AND key = ?2 AND state IN ('linked', 'gone')";
 const UPSERT: &str = "INSERT INTO contacts (account, key, contact_id, state, origin, first_seen_at, last_seen_at) \
     SELECT ?2, value ->> 0, value ->> 1, 'linked', value ->> 2, ?3, ?3 FROM json_each(?1) WHERE true \
     ON CONFLICT (account, key) DO UPDATE SET \
@@ -162,28 +165,28 @@ impl Write for MakeLinks {
             let values: Vec<Value> =
                 self.links.iter().map(|link| json!([link.key, link.contact_id, link.origin])).collect();
             let values = Value::from(values).to_string();
-            let before = sqlx::query(
-                "SELECT count(*), count(*) FILTER (WHERE contacts.contact_id <> wanted.value ->> 1) FROM json_each(?1) AS wanted \
+            let known = sqlx::query(
+                "SELECT contacts.key, wanted.value ->> 1, contacts.contact_id, contacts.state FROM json_each(?1) AS wanted \
                  JOIN contacts ON contacts.account = ?2 AND contacts.key = wanted.value ->> 0",
             )
             .bind(&values)
             .bind(&self.account)
-            .fetch_one(&mut *tx)
+            .fetch_all(&mut *tx)
             .await?;
-            let (known, changed): (i64, i64) = (before.try_get(0)?, before.try_get(1)?);
-            let held = held_by_gone(&self.account, &values, tx).await?;
             sqlx::query(UPSERT).bind(&values).bind(&self.account).bind(self.now.as_millis()).execute(&mut *tx).await?;
-            wake(&self.account, &values, self.now, tx).await?;
-            for held in held {
-                let contact_id = self.links.iter().find(|link| link.key == held.key).map(|link| link.contact_id);
-                joining::move_rows(&self.account, held.lane, &held.key, contact_id, self.now, tx).await?;
+            let mut changed = 0;
+            for row in &known {
+                let (key, wanted, former): (&str, ContactId, ContactId) =
+                    (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                changed += u64::from(wanted != former);
+                if wanted != former || row.try_get::<&str, _>(3)? == "gone" {
+                    // What waits for the former contact was meant for this one.
+                    joining::regroup(&self.account, key, former, Some(wanted), self.now, tx).await?;
+                }
             }
-            let count = |number: i64| u64::try_from(number).unwrap_or(0);
-            Ok(Linked {
-                added: (self.links.len() as u64).saturating_sub(count(known)),
-                changed: count(changed),
-                unchanged: count(known - changed),
-            })
+            wake(&self.account, &values, self.now, tx).await?;
+            let known = known.len() as u64;
+            Ok(Linked { added: (self.links.len() as u64).saturating_sub(known), changed, unchanged: known - changed })
         })
     }
 }
@@ -201,10 +204,13 @@ async fn wake(account: &str, links: &str, now: Timestamp, tx: &mut SqliteConnect
     for lane in lanes {
         let (id, contact_id): (i64, ContactId) = (lane.try_get(0)?, lane.try_get(1)?);
         // Rows that were held because no contact could be chosen have their choice now.
-        sqlx::query("UPDATE outbox SET state = 'pending' WHERE lane_id = ?1 AND state IN ('waiting', 'conflict')")
-            .bind(id)
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "UPDATE outbox SET state = 'pending', reason_code = NULL, reason = NULL \
+             WHERE lane_id = ?1 AND state IN ('waiting', 'conflict')",
+        )
+        .bind(id)
+        .execute(&mut *tx)
+        .await?;
         sqlx::query("UPDATE lanes SET held = NULL, due_at = max(quiet_until, ?2) WHERE id = ?1")
             .bind(id)
             .bind(now.as_millis())
@@ -212,37 +218,22 @@ async fn wake(account: &str, links: &str, now: Timestamp, tx: &mut SqliteConnect
             .await?;
         joining::join_lane(account, id, contact_id, now, tx).await?;
     }
-    sqlx::query(
-        "UPDATE conflicts SET resolved_at = ?3, resolution = 'linked' WHERE account = ?2 AND kind = 'link' AND resolved_at IS NULL \
-         AND key IN (SELECT value ->> 0 FROM json_each(?1))",
-    )
-    .bind(links)
-    .bind(account)
-    .bind(now.as_millis())
-    .execute(tx)
-    .await?;
-    Ok(())
+    conflicts::resolve_links(account, links, "linked", now, tx).await
 }
 
-/// A lane that waits for a person because its contact is gone, and a key whose rows are in it.
-struct HeldByGone {
-    lane: i64,
-    key: ContactKey,
-}
-
-async fn held_by_gone(account: &str, links: &str, tx: &mut SqliteConnection) -> Result<Vec<HeldByGone>, StoreError> {
-    let held = sqlx::query(
-        "SELECT lanes.id, contacts.key FROM json_each(?1) AS wanted \
-         JOIN contacts ON contacts.account = ?2 AND contacts.key = wanted.value ->> 0 AND contacts.state = 'gone' \
-         JOIN lanes ON lanes.account = ?2 AND lanes.key = 'contact:' || contacts.contact_id WHERE lanes.owner IS NULL",
+/// Wakes a lane whose key was linked while its contact was looked for.
+pub(super) async fn wake_if_linked(lane: i64, now: Timestamp, tx: &mut SqliteConnection) -> Result<(), StoreError> {
+    let linked = sqlx::query(
+        "SELECT lanes.account, contacts.key, contacts.contact_id FROM lanes JOIN contacts \
+         ON contacts.account = lanes.account AND contacts.key = lanes.key AND contacts.state = 'linked' WHERE lanes.id = ?1",
     )
-    .bind(links)
-    .bind(account)
-    .fetch_all(tx)
+    .bind(lane)
+    .fetch_optional(&mut *tx)
     .await?;
-    held.iter()
-        .map(|row| Ok(HeldByGone { lane: row.try_get(0)?, key: ContactKey::from_text(row.try_get::<String, _>(1)?) }))
-        .collect()
+    let Some(linked) = linked else { return Ok(()) };
+    let (account, key, contact_id): (String, String, ContactId) =
+        (linked.try_get(0)?, linked.try_get(1)?, linked.try_get(2)?);
+    wake(&account, &json!([[key, contact_id]]).to_string(), now, tx).await
 }
 
 struct Unlink {
@@ -256,20 +247,21 @@ impl Write for Unlink {
 
     fn run<'a>(&'a self, tx: &'a mut SqliteConnection) -> BoxFuture<'a, Result<bool, StoreError>> {
         Box::pin(async move {
-            for held in held_by_gone(&self.account, &json!([[self.key]]).to_string(), tx).await? {
-                joining::move_rows(&self.account, held.lane, &self.key, None, self.now, tx).await?;
-            }
-            let gone = sqlx::query("DELETE FROM contacts WHERE account = ?1 AND key = ?2")
+            let removed = sqlx::query("DELETE FROM contacts WHERE account = ?1 AND key = ?2 RETURNING contact_id")
                 .bind(&self.account)
                 .bind(self.key.as_str())
-                .execute(tx)
+                .fetch_optional(&mut *tx)
                 .await?;
-            Ok(gone.rows_affected() > 0)
+            let Some(removed) = removed else { return Ok(false) };
+            joining::regroup(&self.account, self.key.as_str(), removed.try_get(0)?, None, self.now, tx).await?;
+            let keys = json!([[self.key]]).to_string();
+            conflicts::resolve_links(&self.account, &keys, "unlinked", self.now, tx).await?;
+            Ok(true)
         })
     }
 }
 
-/// Makes one link inside another change.
+/// Makes one link inside another change. Nobody has to choose the contact of its key any more.
 pub(super) async fn link(
     account: &str,
     link: &Link,
@@ -277,11 +269,29 @@ pub(super) async fn link(
     tx: &mut SqliteConnection,
 ) -> Result<(), StoreError> {
     let values = json!([[link.key, link.contact_id, link.origin]]).to_string();
-    sqlx::query(UPSERT).bind(values).bind(account).bind(now.as_millis()).execute(tx).await?;
+    sqlx::query(UPSERT).bind(&values).bind(account).bind(now.as_millis()).execute(&mut *tx).await?;
+    conflicts::resolve_links(account, &values, "linked", now, tx).await
+}
+
+/// Lets all keys of a contact that is not there any more lead to the one that was created in its place.
+pub(super) async fn move_links(
+    account: &str,
+    gone: ContactId,
+    created: ContactId,
+    now: Timestamp,
+    tx: &mut SqliteConnection,
+) -> Result<(), StoreError> {
+    let links = sqlx::query(LINKS_TO).bind(gone).fetch_all(&mut *tx).await?;
+    for row in links.iter().map(record).collect::<Result<Vec<_>, _>>()? {
+        if row.account == account {
+            let moved = Link { key: row.key, contact_id: created, origin: LinkOrigin::Created };
+            link(account, &moved, now, tx).await?;
+        }
+    }
     Ok(())
 }
 
-/// The contact that a key leads to.
+/// The contact that a key leads to, even one that is gone.
 pub(super) async fn linked_to(
     account: &str,
     key: &str,

@@ -1,16 +1,14 @@
-//! Two lanes that turn out to be one contact's become one.
+//! Lanes change with what is known of their contacts: two that turn out to be one contact's become one, and what waits
+//! for a contact that is gone moves to the lane of its successor.
 
 use serde_json::json;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::{
     StoreError,
-    rows::{DROP_EMPTY_LANE, UPSERT_LANES, contact_lane_key},
+    rows::{UPSERT_LANES, contact_lane_key},
 };
-use crate::{
-    clock::Timestamp,
-    contacts::{ContactId, ContactKey},
-};
+use crate::{clock::Timestamp, contacts::ContactId};
 
 /// Makes a lane the lane of a contact. Where the contact has one already, the rows move there, this lane ends, and the
 /// answer is true.
@@ -55,28 +53,41 @@ pub(super) async fn join_lane(
     Ok(true)
 }
 
-/// Moves the open rows of a key out of a lane that waits for a person: to the lane of the contact that was chosen, or to
-/// the key's own, where the contact is looked up afresh.
-pub(super) async fn move_rows(
+/// Moves what a key has waiting for its former contact: to the lane of `contact_id`, or to one of the key's own, where
+/// the contact is looked up afresh. A call that is being made is not called back.
+pub(super) async fn regroup(
     account: &str,
-    from: i64,
-    key: &ContactKey,
+    key: &str,
+    former: ContactId,
     contact_id: Option<ContactId>,
     now: Timestamp,
     tx: &mut SqliteConnection,
 ) -> Result<(), StoreError> {
-    let to = contact_id.map_or_else(|| key.as_str().to_owned(), contact_lane_key);
-    let lane = json!([[account, to, contact_id, now]]).to_string();
-    let to: i64 = sqlx::query(UPSERT_LANES).bind(lane).fetch_one(&mut *tx).await?.try_get(2)?;
+    let from = sqlx::query("SELECT id FROM lanes WHERE account = ?1 AND key = ?2")
+        .bind(account)
+        .bind(contact_lane_key(former))
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(from) = from else { return Ok(()) };
+    let from: i64 = from.try_get(0)?;
+    // What other keys have there is tried again, if a person was asked about it: the answer may concern them all. A lane
+    // in which nothing is left ends with its next turn.
+    sqlx::query("UPDATE lanes SET held = NULL, due_at = max(quiet_until, ?2) WHERE id = ?1")
+        .bind(from)
+        .bind(now.as_millis())
+        .execute(&mut *tx)
+        .await?;
+    let lane_key = contact_id.map_or_else(|| key.to_owned(), contact_lane_key);
+    let wanted = json!([[account, lane_key, contact_id, now]]).to_string();
+    let lane: i64 = sqlx::query(UPSERT_LANES).bind(wanted).fetch_one(&mut *tx).await?.try_get(2)?;
     sqlx::query(
         "UPDATE outbox SET lane_id = ?3, state = 'pending', reason_code = NULL, reason = NULL \
-         WHERE lane_id = ?1 AND key = ?2",
+         WHERE lane_id = ?1 AND key = ?2 AND state IN ('pending', 'waiting', 'conflict')",
     )
     .bind(from)
-    .bind(key.as_str())
-    .bind(to)
-    .execute(&mut *tx)
+    .bind(key)
+    .bind(lane)
+    .execute(tx)
     .await?;
-    sqlx::query(DROP_EMPTY_LANE).bind(from).execute(tx).await?;
     Ok(())
 }

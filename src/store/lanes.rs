@@ -117,10 +117,12 @@ pub(super) const TAKE: &str = "UPDATE lanes SET owner = ?2, leased_until = ?3, q
 pub(super) const TAKE_NEWEST_ROWS: &str = "SELECT id, effective_at, changes, policies, source, identifier, email, phone_number, \
     created_at, failures FROM outbox WHERE lane_id = ?1 AND state IN ('pending', 'waiting') \
     AND source NOT IN (SELECT value FROM json_each(?2)) ORDER BY effective_at DESC, id DESC LIMIT ?3";
-/// The oldest row goes first, but one that keeps failing alone lets the others pass: precedence keeps the order.
+/// The oldest row goes first, but one that was tried more often than the others lets them pass: precedence keeps the
+/// order. Attempts are what tells them apart, because not every failure counts against a row.
 const TAKE_ONE_ROW: &str = "SELECT id, effective_at, changes, policies, source, identifier, email, phone_number, \
     created_at, failures FROM outbox WHERE lane_id = ?1 AND state IN ('pending', 'waiting') \
-    AND source NOT IN (SELECT value FROM json_each(?2)) ORDER BY failures, effective_at, id LIMIT 1";
+    AND source NOT IN (SELECT value FROM json_each(?2)) \
+    ORDER BY (SELECT count(*) FROM attempt_rows WHERE attempt_rows.outbox_id = outbox.id), effective_at, id LIMIT 1";
 pub(super) const MARK_LEASED: &str = "UPDATE outbox SET state = 'leased' WHERE id IN (SELECT value FROM json_each(?1))";
 pub(super) const FIND_WRITTEN: &str = "SELECT field, effective_at, outbox_id, digest, policy, in_doubt FROM written \
     WHERE account = ?1 AND contact_id = ?2";
@@ -324,15 +326,17 @@ impl Write for TakeBack {
 
     fn run<'a>(&'a self, tx: &'a mut SqliteConnection) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
+            // A clock that was set back must not keep a lane quiet for longer than a lease can be.
+            sqlx::query(
+                "UPDATE lanes SET quiet_until = min(quiet_until, ?2 + (quiet_until - begun_at)) WHERE owner = ?1",
+            )
+            .bind(&self.owner)
+            .bind(self.now.as_millis())
+            .execute(&mut *tx)
+            .await?;
             let owned = sqlx::query(OWNED_BY).bind(&self.owner).fetch_all(&mut *tx).await?;
             let lanes = ids(&owned)?;
             release(&lanes, tx).await?;
-            // A clock that was set back must not keep a lane quiet for longer than a lease can be.
-            sqlx::query("UPDATE lanes SET due_at = ?2 WHERE id IN (SELECT value FROM json_each(?1)) AND due_at < ?2")
-                .bind(json!(lanes).to_string())
-                .bind(self.now.as_millis())
-                .execute(&mut *tx)
-                .await?;
             // Rows of a source that was paused before this start.
             sqlx::query(
                 "UPDATE lanes SET due_at = max(quiet_until, ?1) WHERE due_at IS NULL AND held IS NULL AND owner IS NULL",

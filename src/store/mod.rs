@@ -74,9 +74,14 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        // SQLITE_FULL; https://www.sqlite.org/rescode.html#full
-        let full = matches!(&error, sqlx::Error::Database(fault) if fault.code().as_deref() == Some("13"));
-        if full { Self::Full } else { Self::Database(error) }
+        // SQLITE_FULL and SQLITE_BUSY; https://www.sqlite.org/rescode.html
+        let code =
+            error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned);
+        match code.as_deref() {
+            Some("13") => Self::Full,
+            Some("5") => Self::Busy,
+            _ => Self::Database(error),
+        }
     }
 }
 
@@ -100,6 +105,11 @@ impl Store {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the writer still commits: one empty transaction, in line with everything that waits.
+    pub async fn check_writer(&self) -> Result<(), StoreError> {
+        self.writer.write(writer::Nothing).await
     }
 
     /// Commits what is queued, then closes the file and checkpoints its write-ahead log.

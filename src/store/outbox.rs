@@ -245,11 +245,20 @@ impl Write for Retry {
             .bind(lane)
             .execute(&mut *tx)
             .await?;
+            // A lane that was held for a person is held no more, for none of its rows.
+            sqlx::query(
+                "UPDATE outbox SET state = 'pending', reason_code = NULL, reason = NULL WHERE lane_id = ?1 AND state = 'conflict' \
+                 AND (SELECT held FROM lanes WHERE id = ?1) IS NOT NULL",
+            )
+            .bind(lane)
+            .execute(&mut *tx)
+            .await?;
             sqlx::query("UPDATE lanes SET held = NULL, due_at = max(quiet_until, ?2) WHERE id = ?1")
                 .bind(lane)
                 .bind(self.now.as_millis())
                 .execute(&mut *tx)
                 .await?;
+            close_conflicts(self.id, "retried by hand", self.now, tx).await?;
             if row.state == RowState::Dead {
                 let mut books = Books::default();
                 books.add(&row.source, self.now, "settled_dead", -1);
@@ -267,6 +276,22 @@ impl Retry {
         let lane = json!([[row.account, key, contact_id, self.now]]).to_string();
         Ok(sqlx::query(UPSERT_LANES).bind(lane).fetch_one(tx).await?.try_get(2)?)
     }
+}
+
+/// Closes what waited for a person because of a row, now that a person has said what to do with it. Its values may be
+/// sent again.
+async fn close_conflicts(id: i64, how: &str, now: Timestamp, tx: &mut SqliteConnection) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE conflicts SET resolved_at = ?3, resolution = ?2, resolved_by = 'hand' WHERE resolved_at IS NULL AND (outbox_id = ?1 \
+         OR (kind = 'field' AND (account, contact_id) = (SELECT account, contact_id FROM outbox WHERE id = ?1) \
+             AND field IN (SELECT outcome.key FROM outbox, json_each(outbox.outcomes) AS outcome WHERE outbox.id = ?1 AND outcome.value = 'parked')))",
+    )
+    .bind(id)
+    .bind(how)
+    .bind(now.as_millis())
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 struct Discard {
@@ -295,6 +320,7 @@ impl Write for Discard {
             .bind(&self.reason)
             .execute(&mut *tx)
             .await?;
+            close_conflicts(self.id, "discarded by hand", self.now, tx).await?;
             if let Some(lane) = row.lane {
                 sqlx::query(DROP_EMPTY_LANE).bind(lane).execute(&mut *tx).await?;
             }

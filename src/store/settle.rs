@@ -211,6 +211,9 @@ impl Write for Settlement {
             if let Some(link) = &self.link {
                 contacts::link(&self.lease.account, link, self.now, tx).await?;
             }
+            if let (Some(gone), Some(link)) = (self.gone, &self.link) {
+                contacts::move_links(&self.lease.account, gone, link.contact_id, self.now, tx).await?;
+            }
             if let Some(contact_id) = self.gone {
                 contacts::mark_gone(&self.lease.account, contact_id, tx).await?;
             }
@@ -218,6 +221,11 @@ impl Write for Settlement {
             self.save_written(tx).await?;
             for conflict in &self.conflicts {
                 conflicts::open(&self.lease.account, conflict, self.now, tx).await?;
+            }
+            if let Some(link) = &self.link
+                && joining::join_lane(&self.lease.account, self.lease.lane, link.contact_id, self.now, tx).await?
+            {
+                return Ok(Settled::Yes);
             }
             self.release_lane(quiet_until, tx).await?;
             Ok(Settled::Yes)
@@ -310,7 +318,10 @@ impl Settlement {
         .bind(held)
         .execute(&mut *tx)
         .await?;
-        sqlx::query(DROP_EMPTY_LANE).bind(self.lease.lane).execute(tx).await?;
+        sqlx::query(DROP_EMPTY_LANE).bind(self.lease.lane).execute(&mut *tx).await?;
+        if waiting > 0 || held.is_some() {
+            contacts::wake_if_linked(self.lease.lane, self.now, tx).await?;
+        }
         Ok(())
     }
 }

@@ -40,6 +40,17 @@ pub(super) trait Write: Send + 'static {
     fn run<'a>(&'a self, tx: &'a mut SqliteConnection) -> BoxFuture<'a, Result<Self::Output, StoreError>>;
 }
 
+/// A write that changes nothing: its answer says that the writer is alive and can begin a transaction.
+pub(super) struct Nothing;
+
+impl Write for Nothing {
+    type Output = ();
+
+    fn run<'a>(&'a self, _tx: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
 /// A write whose answer is kept until the commit.
 trait Queued: Send {
     fn run<'a>(&'a mut self, tx: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), StoreError>>;
