@@ -1,7 +1,13 @@
 //! One Chatwoot account as delivery sees it: its settings, its client, its pace, and which of its contacts answered
 //! lately.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use tokio::sync::Notify;
 
@@ -26,6 +32,24 @@ pub struct Account {
     pub(super) wake: Notify,
     pace: Mutex<Pace>,
     successes: Mutex<Successes>,
+    creating: Mutex<BTreeSet<String>>,
+    /// Pauses since a call last succeeded: an account whose probe succeeds and whose calls do not is tried less and less.
+    pauses: AtomicU32,
+}
+
+/// Two lanes can be one person whom Chatwoot does not know yet. Whoever holds this is the only one to create a contact
+/// with these values.
+#[derive(Debug)]
+pub(super) struct Claim<'a> {
+    account: &'a Account,
+    known_by: BTreeSet<String>,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut creating = self.account.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        creating.retain(|value| !self.known_by.contains(value));
+    }
 }
 
 /// The last calls that succeeded, of two different lanes.
@@ -56,7 +80,9 @@ impl Account {
             contacts_path: path.trim_end_matches("/0").into(),
             pace: Mutex::new(Pace::new(settings.rate_limit)),
             successes: Mutex::default(),
+            creating: Mutex::default(),
             wake: Notify::new(),
+            pauses: AtomicU32::new(0),
             client,
             settings,
         })
@@ -79,11 +105,27 @@ impl Account {
 
     /// Remembers that a lane's call succeeded.
     pub(super) fn succeeded(&self, lane: i64, now: Timestamp) {
+        self.pauses.store(0, Ordering::Relaxed);
         let mut successes = self.successes.lock().unwrap_or_else(PoisonError::into_inner);
         if successes.last.is_some_and(|(last, _)| last != lane) {
             successes.last_of_another = successes.last;
         }
         successes.last = Some((lane, now));
+    }
+
+    /// Claims what a contact about to be created will be known by; `None` while another lane creates one with the same.
+    pub(super) fn claim(&self, known_by: BTreeSet<String>) -> Option<Claim<'_>> {
+        let mut creating = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        if !creating.is_disjoint(&known_by) {
+            return None;
+        }
+        creating.extend(known_by.iter().cloned());
+        Some(Claim { account: self, known_by })
+    }
+
+    /// Counts a pause; answers how many there were since a call last succeeded.
+    pub(super) fn count_pause(&self) -> u32 {
+        self.pauses.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether another lane's call succeeded after `since`: then a failure is this contact's own.

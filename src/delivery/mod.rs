@@ -104,6 +104,11 @@ impl Delivery {
                 }
                 let leased = self.lease(account, account.settings.concurrency).await?;
                 if leased.is_empty() {
+                    // Lanes whose rows all wait for their source were put aside, and others may be due behind them.
+                    let next_due = self.shared.store.next_due(&account.name).await?;
+                    if account.calls_left(self.now()) > 0 && next_due.is_some_and(|due_at| due_at <= self.now()) {
+                        continue;
+                    }
                     break;
                 }
                 turns += leased.len();

@@ -41,13 +41,14 @@ impl Delivery {
             return Ok(());
         }
         let now = self.now();
+        let probes = account.count_pause();
         let pause = Pause {
             at: now,
             by: PausedBy::Fault,
             code: Some(failure.code().to_owned()),
             reason: failure.to_string(),
-            probe_at: Some(now + FIRST_PROBE_INTERVAL),
-            probes: 0,
+            probe_at: Some(now + probe_interval(probes)),
+            probes,
         };
         tracing::warn!(account.name = %account.name, code = failure.code(), "account paused: {failure}");
         self.shared.store.set_pause(&account.name, Some(pause)).await
@@ -92,9 +93,13 @@ impl Delivery {
         };
         pause.probes += 1;
         pause.reason = fault;
-        let interval = FIRST_PROBE_INTERVAL * 2_u32.saturating_pow(pause.probes.min(8));
-        pause.probe_at = Some(self.now() + interval.min(LONGEST_PROBE_INTERVAL));
+        pause.probe_at = Some(self.now() + probe_interval(pause.probes));
         self.shared.store.set_pause(&account.name, Some(pause)).await?;
         Ok(false)
     }
+}
+
+/// Doubles with each probe that found the fault still there.
+fn probe_interval(probes: u32) -> Duration {
+    (FIRST_PROBE_INTERVAL * 2_u32.saturating_pow(probes.min(8))).min(LONGEST_PROBE_INTERVAL)
 }

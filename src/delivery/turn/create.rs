@@ -1,6 +1,8 @@
 //! Creating a contact. It is not safe to repeat, so it always follows a look-up, and after an unclear failure the next
 //! turn begins with one. A value that another contact has never yields a stripped second contact.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use serde_json::json;
 
 use super::{
@@ -11,15 +13,18 @@ use crate::{
     chatwoot::{Call, Condition, Contact, Failure, not_taken},
     contacts::{ContactId, Field, fields_to_json},
     delivery::{
-        matching::{Choice, choose, conditions},
+        matching::{Choice, Wanted, choose, conditions},
         settling::{self, Sent},
     },
-    merge::{self, Known, Plan},
+    merge::{self, Known, Plan, Winner},
     store::{
         AttemptEnd, FieldOutcome, Link, LinkOrigin, NewConflict, NextTurn, ParkedValue, RowState, Settlement,
         StoreError, Verdict,
     },
 };
+
+/// How long a lane waits for another one that creates a contact with the same identifier, address or number.
+const AFTER_ANOTHER_CREATION: Duration = Duration::from_secs(1);
 
 /// Values that turned out to be no valid ones, though nobody else has them.
 type Invalid = [Field];
@@ -37,6 +42,13 @@ impl Turn<'_> {
             }
             return self.settle(Settlement { rows, ..self.settlement(ended, None) }).await;
         }
+        let account = self.account;
+        let Some(claim) = account.claim(self.known_by()) else {
+            // The other lane's contact is found by the next turn's look-up.
+            let rows = settling::all(&self.lane.rows, RowState::Pending, None);
+            let next = NextTurn::Later(self.now() + AFTER_ANOTHER_CREATION);
+            return self.settle(Settlement { rows, next, ..self.settlement(ended, None) }).await;
+        };
         let path = self.account.contacts_path.to_string();
         if let Some(ended) = ended
             && !self.begin(ended, "POST", path, None).await?
@@ -45,7 +57,7 @@ impl Turn<'_> {
         }
         let mut parked = Vec::new();
         for field in invalid {
-            parked.extend(plan.park(field).map(|winner| ParkedValue { field: field.clone(), value: winner.value }));
+            parked.extend(plan.park(field).map(|winner| (field.clone(), winner)));
         }
         let sending = plan.sending();
         let mut body = fields_to_json(&sending);
@@ -58,6 +70,7 @@ impl Turn<'_> {
         }
         self.account.count_call(self.now());
         let call = self.account.client.create(&body).await;
+        drop(claim);
         match &call.answer {
             Ok(contact) => {
                 self.account.succeeded(self.lane.lease.lane, self.now());
@@ -68,8 +81,22 @@ impl Turn<'_> {
                 let attributes = attributes.clone();
                 self.refused_creation(ended, &plan, &attributes, invalid).await
             }
+            // The account has just answered a look-up, so it is the configured inbox that is not there. That concerns new
+            // contacts only: their lanes back off, and the account goes on.
+            Err(Failure::NotFound) if self.account.settings.inbox_id.is_some() => {
+                self.fail(&call, &Failure::ServerError { status: 404 }, None, Some(&sending)).await
+            }
             Err(failure) => self.fail(&call, failure, None, Some(&sending)).await,
         }
+    }
+
+    /// What the contact will be known by, so that no other lane creates the same one meanwhile.
+    fn known_by(&self) -> BTreeSet<String> {
+        let wanted = self.wanted();
+        let Wanted { identifiers, email, phone_number } = wanted;
+        let identifiers = identifiers.into_iter().map(|identifier| format!("identifier:{identifier}"));
+        let email = email.map(|email| format!("email:{email}"));
+        identifiers.chain(email).chain(phone_number.map(|phone| format!("phone:{phone}"))).collect()
     }
 
     /// A new contact has nothing yet: whatever the policies say, the winners are written.
@@ -85,7 +112,7 @@ impl Turn<'_> {
         call: &Call<Contact>,
         contact: &Contact,
         plan: &Plan,
-        parked: Vec<ParkedValue>,
+        parked: Vec<(Field, Winner)>,
     ) -> Result<(), StoreError> {
         let sending = plan.sending();
         let ignored = not_taken(&sending, contact);
@@ -101,15 +128,15 @@ impl Turn<'_> {
         let key = self.keys().into_iter().next().unwrap_or_else(|| self.lane.key.clone());
         let conflicts: Vec<NewConflict> = parked
             .into_iter()
-            .map(|parked| NewConflict {
+            .map(|(field, winner)| NewConflict {
                 key: key.clone(),
                 contact_id: Some(contact.id),
                 theirs: serde_json::Value::Null,
                 holder: None,
                 code: "refused",
-                reason: format!("Chatwoot refuses this {}; the contact was created without it", parked.field),
-                row: self.lane.rows.last().map_or(0, |row| row.row.id),
-                parked: Some(parked),
+                reason: format!("Chatwoot refuses this {field}; the contact was created without it"),
+                row: winner.precedence.row,
+                parked: Some(ParkedValue { field, value: winner.value }),
             })
             .collect();
         let reason = conflicts.first().map_or(("parked", String::new()), |one| (one.code, one.reason.clone()));

@@ -302,7 +302,7 @@ impl Turn<'_> {
             .into_iter()
             .map(|key| NewConflict {
                 key,
-                contact_id: gone,
+                contact_id: self.lane.contact_id,
                 parked: None,
                 theirs: json!({ "candidates": candidates }),
                 holder: None,
