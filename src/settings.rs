@@ -18,7 +18,7 @@ pub struct AccountSettings {
     pub base_url: Url,
     /// The account's number, 1 or more.
     pub account_id: i64,
-    /// The access token of a user or agent bot of the account.
+    /// The access token of a user who is a member of the account; a bot's is refused.
     pub api_access_token: SecretString,
     /// The header that carries the token; default [`DEFAULT_TOKEN_HEADER`].
     pub token_header: String,

@@ -45,7 +45,7 @@ pub(super) struct InitArgs {
 }
 
 /// A value that passes every check of a secret, so that the file can be checked before the real ones are there.
-const STAND_IN_SECRET: &str = "whsec_c3RhbmQtaW4tc2VjcmV0LW9mLWluaXQ=";
+const STAND_IN_SECRET: &str = "00112233445566778899aabbccddeeff";
 
 /// Writes the file and says what comes next.
 pub(super) fn run(args: InitArgs, context: &Context) -> anyhow::Result<Exit> {
@@ -53,6 +53,15 @@ pub(super) fn run(args: InitArgs, context: &Context) -> anyhow::Result<Exit> {
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal() && !context.json;
     let force = args.force;
     let answers = if can_ask { ask(args)? } else { without_asking(args)? };
+    if let Some(preset) =
+        answers.presets.iter().filter_map(|name| presets::find(name)).find(presets::Preset::needs_public_key)
+    {
+        let words = format!(
+            "{} signs with a key pair: leave it out here, and copy the block of docs/senders/{}.md into the file with the public key",
+            preset.title, preset.name
+        );
+        return Err(WrongUsage(words).into());
+    }
     let text = starter(&answers);
     check(&text, &answers, &path)?;
     write(&path, &text, force, can_ask)?;

@@ -1,6 +1,8 @@
 //! `/hooks/{source}`: reads the body within its limit and hands the raw request to ingest. It answers 200
 //! `{"webhook": id, "status": "accepted" | "duplicate" | "ignored"}` only when ingest says that it is on disk.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -15,6 +17,8 @@ use crate::{
     sources::{Greeting, Headers, Request},
 };
 
+/// A client has this long to send its body; one that trickles does not hold a connection for ever.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body is read in one piece of memory that grows from this size.
 const FIRST_CAPACITY: usize = 4 * 1024;
 
@@ -29,10 +33,10 @@ pub(super) async fn receive(
         Problem::from(&refused)
     };
     let max_body = shared.ingest.route(&source).ok_or_else(|| refuse(Refused::UnknownSource))?.max_body;
-    let body = match read(payload, max_body).await {
-        Ok(body) => body,
-        Err(ReadError::TooLarge) => return Err(refuse(Refused::TooLarge { max_body })),
-        Err(ReadError::Broken) => return Err(broken_body()),
+    let body = match tokio::time::timeout(BODY_TIMEOUT, read(payload, max_body)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(ReadError::TooLarge)) => return Err(refuse(Refused::TooLarge { max_body })),
+        Ok(Err(ReadError::Broken)) | Err(_) => return Err(broken_body()),
     };
     let now = shared.clock.now();
     let received =

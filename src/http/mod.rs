@@ -14,7 +14,7 @@ mod problem;
 
 use std::{net::TcpListener, time::Duration};
 
-use actix_web::{App, HttpServer, dev::Server, web};
+use actix_web::{App, HttpServer, Resource, dev::Server, web};
 
 use crate::{clock::Clock, ingest::Ingest, store::Store};
 
@@ -41,7 +41,7 @@ pub fn public(listener: TcpListener, ingest: Ingest, clock: Clock, workers: usiz
         App::new()
             .app_data(shared.clone())
             .service(web::resource("/hooks/{source}").route(web::to(hooks::receive)))
-            .service(web::resource("/healthz").route(web::get().to(health::alive)).route(web::head().to(health::alive)))
+            .service(healthz())
             .default_service(web::to(problem::no_such_path))
     })
     .workers(workers)
@@ -61,8 +61,10 @@ pub fn admin(listener: TcpListener, store: Store) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(store.clone())
-            .service(web::resource("/healthz").route(web::get().to(health::alive)).route(web::head().to(health::alive)))
-            .service(web::resource("/readyz").route(web::get().to(health::ready)))
+            .service(healthz())
+            .service(
+                web::resource("/readyz").route(web::get().to(health::ready)).default_service(web::to(problem::not_get)),
+            )
             .default_service(web::to(problem::no_such_path))
     })
     .workers(1)
@@ -74,4 +76,11 @@ pub fn admin(listener: TcpListener, store: Store) -> std::io::Result<Server> {
     .listen(listener)?
     .run();
     Ok(server)
+}
+
+fn healthz() -> Resource {
+    web::resource("/healthz")
+        .route(web::get().to(health::alive))
+        .route(web::head().to(health::alive))
+        .default_service(web::to(problem::not_get))
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use actix_web::{HttpResponse, ResponseError, http::StatusCode, http::header};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, http::header};
 use serde_json::json;
 
 use crate::ingest::Refused;
@@ -94,4 +94,12 @@ pub(super) fn broken_body() -> Problem {
 /// A path that is not ours.
 pub(super) async fn no_such_path() -> HttpResponse {
     Problem::new(StatusCode::NOT_FOUND, "no_such_path", "Webhooks go to /hooks/{source}.").error_response()
+}
+
+/// Another method where something is read.
+pub(super) async fn not_get(request: HttpRequest) -> HttpResponse {
+    let detail = format!("{} is not known here; allowed: GET, HEAD.", request.method());
+    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).error_response();
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
+    response
 }

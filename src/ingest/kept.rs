@@ -35,10 +35,12 @@ pub(super) fn headers(headers: &Headers, verifier: &Verifier) -> String {
         if secret || TRANSPORT.contains(&name) || name.starts_with("x-forwarded-") {
             continue;
         }
-        bytes += name.len() + value.len();
-        if bytes > MAX_HEADER_BYTES {
-            break;
+        let size = name.len() + value.len();
+        // One that is too long, such as a proxy's, does not cost those that mapping needs.
+        if bytes + size > MAX_HEADER_BYTES {
+            continue;
         }
+        bytes += size;
         match kept.get_mut(name) {
             Some(Value::String(known)) => {
                 known.push_str(", ");

@@ -184,6 +184,10 @@ impl Ingest {
         }
         let mapped = route.map(&webhook).map_err(Refused::Unreadable)?;
         let ignored = matches!(mapped.result, Outcome::Ignored { .. });
+        let unmappable = match &mapped.result {
+            Outcome::Unmappable { reason } => Some(reason.clone()),
+            Outcome::Ignored { .. } | Outcome::Mapped(_) => None,
+        };
         let stored = tokio::time::timeout(LONGEST_WAIT, self.shared.store.accept(route.new_webhook(&webhook, mapped)));
         let acceptance = stored.await.unwrap_or(Err(StoreError::Busy)).map_err(Refused::NotStored)?;
         if let Some(first) = acceptance.differs_from {
@@ -195,6 +199,9 @@ impl Ingest {
             );
         }
         let webhook = acceptance.webhook;
+        if let Some(reason) = unmappable {
+            tracing::warn!(source.name = %route.source.name(), webhook.id = webhook, "webhook stored, and not mapped: {reason}");
+        }
         tracing::debug!(source.name = %route.source.name(), webhook.id = webhook, accepted = ?acceptance.accepted, "webhook stored");
         if acceptance.accepted != Accepted::Repeat {
             (self.shared.wake)(&route.account);

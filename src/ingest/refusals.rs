@@ -28,20 +28,27 @@ impl Refusals {
         }
     }
 
-    /// Writes the counts down.
+    /// Writes the counts down. They are kept where that fails.
     pub(super) async fn save(&self, store: &Store, now: Timestamp) -> Result<(), StoreError> {
         let counts = std::mem::take(&mut *self.counts.lock().unwrap_or_else(PoisonError::into_inner));
         if counts.is_empty() {
             return Ok(());
         }
         let rejections = counts
-            .into_iter()
+            .iter()
             .map(|((source, reason), count)| Rejections {
                 source: source.to_string(),
-                reason: reason.to_owned(),
-                count,
+                reason: (*reason).to_owned(),
+                count: *count,
             })
             .collect();
-        store.add_rejections(now, rejections).await
+        let saved = store.add_rejections(now, rejections).await;
+        if saved.is_err() {
+            let mut present = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+            for (kind, count) in counts {
+                *present.entry(kind).or_default() += count;
+            }
+        }
+        saved
     }
 }

@@ -273,7 +273,7 @@ fn an_import_keeps_the_good_lines_and_says_what_is_wrong_with_the_others() {
     let output = place.run(&import);
     let (told, remarked) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{told}\n{remarked}");
-    assert!(told.contains("6000 links added") && told.contains("1 line without an identifier"), "{told}");
+    assert!(told.contains("links added: 6000") && told.contains("1 line without an identifier"), "{told}");
     assert!(
         remarked.contains("line 6002: the contact's number") && remarked.contains("line 6004: the line ends"),
         "{remarked}"

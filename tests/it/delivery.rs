@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use contact_relay::{
     contacts::ContactKey,
-    sandbox::{Fault, FaultKind, Match, NewContact},
-    store::RowState,
+    sandbox::{FaultKind, Match, NewContact},
+    store::{LinkOrigin, RowState},
 };
 use serde_json::json;
 
-use crate::harness::Relay;
+use crate::harness::{Relay, once};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -216,7 +216,7 @@ async fn a_gone_contact_waits_for_a_person_with_all_that_comes_and_goes_on_when_
     assert_eq!(relay.states().await, [RowState::Conflict, RowState::Pending]);
     assert!(relay.sandbox.contacts().is_empty(), "none is created behind the person's back");
     let other = relay.sandbox.seed(NewContact::default());
-    relay.link("7", other).await;
+    relay.link("7", other, LinkOrigin::Hand).await;
     relay.deliver().await;
     let contact = relay.sandbox.contact(other).unwrap();
     assert_eq!((contact.name.as_deref(), &contact.custom_attributes["plan"]), (Some("Ada"), &json!("pro")));
@@ -235,8 +235,4 @@ async fn updates_of_a_gone_contact_are_looked_up_afresh_when_its_link_is_removed
     relay.deliver().await;
     assert_eq!(relay.states().await, [RowState::Delivered]);
     assert_eq!(relay.sandbox.contacts().len(), 1, "created anew");
-}
-
-fn once(method: &str, kind: FaultKind) -> Fault {
-    Fault::new(kind).when(Match::method(method)).times(1)
 }

@@ -16,12 +16,13 @@ use contact_relay::{
     config::{self, FixedEnvironment},
     contacts::ContactKey,
     http,
-    sandbox::{NewContact, Options, Sandbox},
+    sandbox::{Fault, FaultKind, Match, NewContact, Options, Sandbox},
     sources::{Draft, Request},
-    store::{Link, LinkOrigin, OutboxFilter, OutboxRecord, RowState},
+    store::{Link, LinkOrigin, OutboxFilter, OutboxRecord, Pause, RowState},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 /// The secret of every source in these tests.
 pub(crate) const SECRET: &str = "a-secret-of-the-tests";
@@ -104,6 +105,11 @@ impl Relay {
         format!("http://{}{path}", self.address)
     }
 
+    /// The hand that moves the clock, for a task beside the test.
+    pub(crate) fn hand(&self) -> Arc<ManualClock> {
+        Arc::clone(&self.hand)
+    }
+
     /// Moves the clock.
     pub(crate) fn advance(&self, by: Duration) {
         self.hand.advance(by);
@@ -157,14 +163,8 @@ impl Relay {
     /// A contact in Chatwoot that the service is linked to by `identifier`.
     pub(crate) async fn linked(&self, identifier: &str) -> i64 {
         let id = self.sandbox.seed(NewContact { identifier: Some(identifier.to_owned()), ..NewContact::default() });
-        self.link(identifier, id).await;
+        self.link(identifier, id, LinkOrigin::Import).await;
         id
-    }
-
-    /// Links an identifier to a contact, as an import would.
-    pub(crate) async fn link(&self, identifier: &str, contact_id: i64) {
-        let link = Link { key: ContactKey::from_text(identifier), contact_id, origin: LinkOrigin::Import };
-        self.app.store.link("store", vec![link], self.clock.now()).await.unwrap();
     }
 
     /// All rows of the outbox, oldest first.
@@ -313,4 +313,93 @@ pub(crate) fn shopify_customer(id: i64, first_name: &str, updated_at: &str) -> V
         "updated_at": updated_at,
         "default_address": { "country_code": "IL" },
     })
+}
+
+/// What tests of delivery do again and again.
+impl Relay {
+    /// Delivers in a task beside the test.
+    pub(crate) fn delivering(&self) -> JoinHandle<usize> {
+        let delivery = self.app.delivery.clone();
+        tokio::spawn(async move { delivery.deliver_due().await.unwrap() })
+    }
+
+    /// Delivers and moves the clock by `step`, until no row is left to send; at most `most` times.
+    pub(crate) async fn deliver_all(&self, step: Duration, most: usize) {
+        for _ in 0..most {
+            self.deliver().await;
+            let counts = self.app.store.outbox_counts().await.unwrap();
+            if !counts.contains_key(&RowState::Pending) {
+                return;
+            }
+            self.advance(step);
+        }
+        panic!("rows are left after {most} rounds: {:?}", self.states().await);
+    }
+
+    /// A row by its place, the oldest being 0.
+    pub(crate) async fn row(&self, place: usize) -> OutboxRecord {
+        self.rows().await.swap_remove(place)
+    }
+
+    /// What became of each field of a row.
+    pub(crate) async fn outcomes(&self, place: usize) -> Value {
+        let outcomes = self.row(place).await.outcomes;
+        serde_json::from_str(outcomes.as_deref().unwrap_or("{}")).unwrap()
+    }
+
+    /// Makes a link.
+    pub(crate) async fn link(&self, key: &str, contact_id: i64, origin: LinkOrigin) {
+        let link = Link { key: ContactKey::from_text(key), contact_id, origin };
+        self.app.store.link("store", vec![link], self.clock.now()).await.unwrap();
+    }
+
+    /// Why the account is paused, if it is.
+    pub(crate) async fn pause(&self) -> Option<Pause> {
+        self.app.store.account_state("store").await.unwrap().pause
+    }
+
+    /// The bodies of the writing calls of `method` on contacts, oldest first.
+    pub(crate) fn bodies(&self, method: &str) -> Vec<Value> {
+        let calls = self.sandbox.calls().into_iter();
+        calls
+            .filter(|call| call.method == method && !call.path.ends_with("/filter"))
+            .map(|call| call.body.unwrap_or_default())
+            .collect()
+    }
+
+    /// How many look-ups the sandbox received.
+    pub(crate) fn look_ups(&self) -> usize {
+        self.sandbox.calls().iter().filter(|call| call.path.ends_with("/filter")).count()
+    }
+
+    /// Runs a statement that answers one text.
+    pub(crate) fn text(&self, sql: &str) -> String {
+        let out = Command::new("sqlite3").arg(self.directory.path().join("relay.db")).arg(sql).output();
+        let out = out.expect("sqlite3 is installed by tests/run");
+        assert!(out.status.success(), "{sql}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    }
+}
+
+/// A fault that strikes one call of a method.
+pub(crate) fn once(method: &str, kind: FaultKind) -> Fault {
+    Fault::new(kind).when(Match::method(method)).times(1)
+}
+
+/// Faults that strike creating calls but no look-ups, which are POST as well.
+pub(crate) fn creating(kind: FaultKind, times: u32) -> Vec<Fault> {
+    // The first fault that means a call is the one that strikes; this one does no harm.
+    let harmless = Fault::new(FaultKind::SlowBody { ms: 0 }).when(Match::path("/filter"));
+    vec![harmless, Fault::new(kind).when(Match::method("POST")).times(times)]
+}
+
+/// A 422 that names fields.
+pub(crate) fn refusing(attributes: &[&str]) -> FaultKind {
+    FaultKind::Status {
+        code: 422,
+        body: Some(json!({ "message": "is not liked", "attributes": attributes }).to_string()),
+        content_type: Some("application/json".to_owned()),
+        retry_after: None,
+        location: None,
+    }
 }

@@ -6,7 +6,10 @@ use contact_relay::ingest::Received;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::{harness::Relay, raw};
+use crate::{
+    harness::{Relay, shopify_customer},
+    raw,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -181,6 +184,48 @@ async fn one_bad_element_of_three_is_noted_and_the_other_two_are_delivered() {
     relay.deliver().await;
     let name = |id| relay.sandbox.contact(id).unwrap().name;
     assert_eq!((name(first).as_deref(), name(third).as_deref()), (Some("One"), Some("Three")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_with_null_characters_are_stored_whole_and_delivered_without_them() {
+    let relay = Relay::start().await;
+    let id = relay.linked("7").await;
+    let body = r#"{ "event": "e\u00001", "type": "t\u0000x", "id": 7, "name": "A\u0000da", "plan": "p\u0000ro", "city": "x" }"#;
+    assert_eq!(relay.post(relay.sign_bytes("crm", body, &[])).await.status, 200);
+    // An id that only begins like the other is another one.
+    let other = body.replace("u00001", "u00002");
+    assert_eq!(relay.post(relay.sign_bytes("crm", other, &[])).await.body["status"], "accepted");
+    assert_eq!(relay.post(relay.sign_bytes("crm", body, &[])).await.body["status"], "duplicate");
+    relay.deliver().await;
+    let contact = relay.sandbox.contact(id).unwrap();
+    assert_eq!((contact.name.as_deref(), contact.custom_attributes["city"].as_str()), (Some("A da"), Some("x")));
+    let plan = contact.custom_attributes.get("plan").and_then(Value::as_str).unwrap_or_default();
+    assert!(!plan.contains('\0'), "{plan:?}");
+    assert_eq!(relay.states().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_is_too_long_to_keep_does_not_cost_the_ones_after_it() {
+    let relay = Relay::start().await;
+    let long = "x".repeat(9_000);
+    let headers =
+        [("X-A-Proxys-Trace", long.as_str()), ("X-Shopify-Topic", "customers/update"), ("X-Shopify-Webhook-Id", "1")];
+    let body = shopify_customer(7, "Ada", "2026-11-22T11:00:00Z");
+    assert_eq!(relay.post(relay.sign("shop", &body, &headers)).await.body["status"], "accepted");
+    assert_eq!(
+        relay.table("SELECT headers FROM webhooks")[0]["headers"],
+        json!({
+            "content-type": "application/json",
+            "x-shopify-topic": "customers/update",
+            "x-shopify-webhook-id": "1",
+        })
+    );
+    // They are kept so that it can be mapped again.
+    let record = relay.app.store.webhook(1).await.unwrap().unwrap();
+    let anew = relay.app.ingest.remap(&record, relay.clock.now()).unwrap();
+    assert_eq!(relay.app.store.replay(anew).await.unwrap(), 1);
+    let mapped = "SELECT count(DISTINCT changes || key || effective_at) FROM outbox";
+    assert_eq!((relay.number(mapped), relay.number("SELECT count(*) FROM outbox")), (1, 2), "a replay maps the same");
 }
 
 // The order key.

@@ -3,11 +3,24 @@
 #![expect(clippy::unwrap_used, reason = "a test whose set-up fails has failed")]
 
 mod architecture;
+mod by_hand;
 mod cli;
+mod crash;
+mod creating;
 mod delivery;
 mod demo;
+mod docs;
+mod failing;
+mod finding;
 mod harness;
 mod ingest;
+mod leaks;
 mod once;
+mod ordering;
+mod policies;
 mod presets;
 mod raw;
+mod refused_fields;
+mod security;
+mod senders;
+mod store;

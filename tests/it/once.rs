@@ -228,8 +228,8 @@ async fn a_repeat_is_mapped_although_a_replay_through_a_broken_mapping_came_betw
     let first = is(&relay.send("late", body.clone()).await, "accepted");
     relay.restart_with("", &mended("true", BROKEN_MAP)).await;
     let record = relay.app.store.webhook(first).await.unwrap().unwrap();
-    let replay = relay.app.ingest.remap(&record, relay.clock.now()).unwrap();
-    relay.app.store.replay(replay).await.unwrap();
+    let anew = relay.app.ingest.remap(&record, relay.clock.now()).unwrap();
+    relay.app.store.replay(anew).await.unwrap();
     assert_eq!(relay.sql("SELECT outcome FROM webhooks"), "unmappable");
     relay.restart_with("", &good).await;
     assert_eq!(is(&relay.send("late", body).await, "accepted"), first);

@@ -192,7 +192,7 @@ impl Summary {
         for BadLine { line, reason } in &self.bad {
             output::remark(&format!("line {line}: {reason}"));
         }
-        let mut parts = vec![format!("{account}: {added} links added, {changed} changed, {unchanged} as before")];
+        let mut parts = vec![format!("{account}: links added: {added}, {changed} changed, {unchanged} as before")];
         for (number, what) in [
             (self.without_identifier, "without an identifier"),
             (self.repeated, "repeated"),

@@ -48,6 +48,12 @@ pub(super) enum ContactsCommand {
         #[arg(long, short, value_name = "NAME")]
         account: Option<String>,
     },
+    /// Show what waits for a person: values that Chatwoot refuses, and contacts that cannot be chosen
+    Conflicts {
+        /// At most so many, oldest first
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: u32,
+    },
     /// Forget where an identifier leads; the contact is looked up again at its next update
     Unlink {
         /// An identifier, `email:…` or `phone:…`
@@ -65,6 +71,7 @@ pub(super) async fn run(command: ContactsCommand, context: &Context) -> anyhow::
         ContactsCommand::Import(args) => import::run(&args, context).await,
         ContactsCommand::Show { wanted, account } => show(&wanted, account.as_deref(), context).await,
         ContactsCommand::Link { key, id, account } => link(key, id, account.as_deref(), context).await,
+        ContactsCommand::Conflicts { limit } => conflicts(limit, context).await,
         ContactsCommand::Unlink { key, account } => unlink(&key, account.as_deref(), context).await,
     }
 }
@@ -165,4 +172,35 @@ async fn unlink(key: &ContactKey, account: Option<&str>, context: &Context) -> a
 /// Links belong to one Chatwoot account: a name that stands for another one now gets none.
 async fn register(store: &Store, account: &AccountSettings) -> Result<(), StoreError> {
     store.register_account(&account.name, account.base_url.as_str(), account.account_id).await
+}
+
+async fn conflicts(limit: u32, context: &Context) -> anyhow::Result<Exit> {
+    let (_, store) = context.open().await?;
+    let conflicts = store.open_conflicts(limit).await;
+    store.close().await;
+    let conflicts = conflicts?;
+    if context.json {
+        output::print_json(&conflicts)?;
+        return Ok(Exit::Done);
+    }
+    if conflicts.is_empty() {
+        output::print("Nothing waits for a person.")?;
+        return Ok(Exit::Done);
+    }
+    let rows = conflicts.iter().map(|conflict| {
+        [
+            conflict.opened_at.to_string(),
+            conflict.account.clone(),
+            conflict.key.clone(),
+            output::or_nothing(conflict.contact_id),
+            output::or_nothing(conflict.field.as_deref()),
+            output::or_nothing(conflict.holder),
+            conflict.reason.clone(),
+        ]
+    });
+    output::print_table(["since", "account", "key", "contact", "field", "held by", "why"], rows)?;
+    output::print(
+        "\nMend the cause, then `contacts link` the right contact or `outbox retry` the update; `outbox discard` gives it up.",
+    )?;
+    Ok(Exit::Done)
 }
