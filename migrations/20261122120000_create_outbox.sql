@@ -5,7 +5,7 @@ CREATE TABLE webhooks (
     topic            TEXT,
     event_id         TEXT,                          -- NULL: the sender has none; the body's digest stands in
     once_key         INTEGER UNIQUE,                -- digest of source, topic and event id; NULL once it no longer counts
-    first_webhook_id INTEGER REFERENCES webhooks (id), -- the earlier webhook of the same event, where the bodies differ
+    first_webhook_id INTEGER,                       -- the earlier webhook of the same event, where the bodies differ
     received_at      INTEGER NOT NULL,
     content_type     TEXT,
     method           TEXT    NOT NULL,

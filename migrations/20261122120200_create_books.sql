@@ -31,9 +31,3 @@ CREATE TABLE accounts (
     CHECK ((paused_at IS NULL) = (paused_by IS NULL)),
     CHECK ((paused_at IS NULL) = (pause_reason IS NULL))
 ) STRICT, WITHOUT ROWID;
-
--- Small facts about this file itself.
-CREATE TABLE facts (
-    name  TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-) STRICT, WITHOUT ROWID;

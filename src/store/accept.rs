@@ -1,7 +1,11 @@
 //! Accepting webhooks: the once-only check, the webhook, its outbox rows, their lanes and the books, for a whole batch
 //! with a fixed number of statements.
 
-use std::{collections::HashMap, fmt::Write as _, sync::Arc, sync::LazyLock, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde_json::json;
@@ -11,6 +15,8 @@ use sqlx::{Row as _, SqliteConnection};
 use super::{
     Store, StoreError,
     books::Books,
+    many::Many,
+    person_requests::{self, NewPersonRequest},
     rows::{self, NewRow},
 };
 use crate::clock::Timestamp;
@@ -60,6 +66,8 @@ pub enum NewOutcome {
     },
     /// Left alone on purpose.
     Ignored(String),
+    /// A person asks about their data; stored as ignored.
+    PersonRequest(NewPersonRequest),
     /// The mapping could not be carried out.
     Unmappable(String),
 }
@@ -68,7 +76,7 @@ impl NewOutcome {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Mapped { .. } => "mapped",
-            Self::Ignored(_) => "ignored",
+            Self::Ignored(_) | Self::PersonRequest(_) => "ignored",
             Self::Unmappable(_) => "unmappable",
         }
     }
@@ -76,6 +84,7 @@ impl NewOutcome {
     pub(super) fn reason(&self) -> Option<&str> {
         match self {
             Self::Mapped { .. } => None,
+            Self::PersonRequest(new) => Some(new.request.reason()),
             Self::Ignored(reason) | Self::Unmappable(reason) => Some(reason),
         }
     }
@@ -142,6 +151,11 @@ pub(super) async fn all(webhooks: &[&NewWebhook], tx: &mut SqliteConnection) -> 
                 books.add(&webhook.source, webhook.received_at, webhook.outcome.name(), 1);
             }
             Accepted::Repeat => {}
+        }
+        if acceptance.accepted != Accepted::Repeat
+            && let NewOutcome::PersonRequest(new) = &webhook.outcome
+        {
+            person_requests::insert(acceptance.webhook, &webhook.source, webhook.received_at, new, tx).await?;
         }
         if acceptance.accepted != Accepted::Repeat
             && let NewOutcome::Mapped { account, rows } = &webhook.outcome
@@ -225,29 +239,14 @@ async fn next_run(webhook: i64, tx: &mut SqliteConnection) -> Result<(i64, Times
     Ok((row.try_get(1)?, Timestamp::from_millis(row.try_get(0)?)))
 }
 
-/// Columns of one inserted webhook; bound in this order by [`insert`].
-const COLUMNS: usize = 16;
-/// Rows per statement, so that a batch of any size is made of a few statements that stay prepared.
-const CHUNKS: [usize; 4] = [64, 16, 4, 1];
-
-static INSERTS: LazyLock<[String; 4]> = LazyLock::new(|| {
-    CHUNKS.map(|rows| {
-        let mut sql = String::from(
-            "INSERT INTO webhooks (source, topic, event_id, once_key, received_at, signed_at, secret, method, query, \
-             content_type, headers, body, body_size, body_digest, outcome, reason, left_out) VALUES ",
-        );
-        for row in 0..rows {
-            let at = |column: usize| row * COLUMNS + column;
-            let separator = if row == 0 { "" } else { ", " };
-            let _ = write!(sql, "{separator}(");
-            for column in 1..=12 {
-                let _ = write!(sql, "?{}, ", at(column));
-            }
-            let _ = write!(sql, "length(?{}), ?{}, ?{}, ?{}, ?{})", at(12), at(13), at(14), at(15), at(16));
-        }
-        sql.push_str(" ON CONFLICT (once_key) DO NOTHING RETURNING once_key, id");
-        sql
-    })
+/// Bound in the order of columns.
+pub(super) static INSERT: LazyLock<Many> = LazyLock::new(|| {
+    Many::new(
+        "INSERT INTO webhooks (source, topic, event_id, once_key, received_at, signed_at, secret, method, query, \
+         content_type, headers, body, body_size, body_digest, outcome, reason, left_out)",
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "ON CONFLICT (once_key) DO NOTHING RETURNING once_key, id",
+    )
 });
 
 /// Inserts those whose key is free; answers key and id of each inserted one.
@@ -257,33 +256,31 @@ async fn insert(
     tx: &mut SqliteConnection,
 ) -> Result<HashMap<i64, i64>, StoreError> {
     let mut inserted = HashMap::with_capacity(webhooks.len());
-    let mut rest: Vec<(&NewWebhook, i64)> = webhooks.iter().copied().zip(keys.iter().copied()).collect();
-    rest.reverse();
-    for (size, sql) in CHUNKS.iter().zip(INSERTS.iter()) {
-        while rest.len() >= *size {
-            let mut query = sqlx::query(sqlx::AssertSqlSafe(sql.as_str()));
-            for (webhook, key) in rest.drain(rest.len() - size..).rev() {
-                query = query
-                    .bind(&*webhook.source)
-                    .bind(webhook.topic.as_deref())
-                    .bind(webhook.event_id.as_deref())
-                    .bind(key)
-                    .bind(webhook.received_at.as_millis())
-                    .bind(webhook.signed_at.map(Timestamp::as_millis))
-                    .bind(webhook.secret.and_then(|position| i64::try_from(position).ok()))
-                    .bind(&webhook.method)
-                    .bind(&webhook.query)
-                    .bind(webhook.content_type.as_deref())
-                    .bind(&webhook.headers)
-                    .bind(&webhook.body[..])
-                    .bind(body_digest(&webhook.body).to_vec())
-                    .bind(webhook.outcome.name())
-                    .bind(webhook.outcome.reason())
-                    .bind(webhook.left_out.as_deref());
-            }
-            for row in query.fetch_all(&mut *tx).await? {
-                inserted.insert(row.try_get(0)?, row.try_get(1)?);
-            }
+    let webhooks: Vec<(&NewWebhook, i64)> = webhooks.iter().copied().zip(keys.iter().copied()).collect();
+    for (sql, part) in INSERT.parts(&webhooks) {
+        let mut query = sqlx::query(sql);
+        for (webhook, key) in part {
+            query = query
+                .bind(&*webhook.source)
+                .bind(webhook.topic.as_deref())
+                .bind(webhook.event_id.as_deref())
+                .bind(key)
+                .bind(webhook.received_at.as_millis())
+                .bind(webhook.signed_at.map(Timestamp::as_millis))
+                .bind(webhook.secret.and_then(|position| i64::try_from(position).ok()))
+                .bind(&webhook.method)
+                .bind(&webhook.query)
+                .bind(webhook.content_type.as_deref())
+                .bind(&webhook.headers)
+                .bind(&webhook.body[..])
+                .bind(i64::try_from(webhook.body.len()).unwrap_or(i64::MAX))
+                .bind(body_digest(&webhook.body).to_vec())
+                .bind(webhook.outcome.name())
+                .bind(webhook.outcome.reason())
+                .bind(webhook.left_out.as_deref());
+        }
+        for row in query.fetch_all(&mut *tx).await? {
+            inserted.insert(row.try_get(0)?, row.try_get(1)?);
         }
     }
     Ok(inserted)

@@ -1,12 +1,11 @@
 //! Lanes change with what is known of their contacts: two that turn out to be one contact's become one, and what waits
 //! for a contact that is gone moves to the lane of its successor.
 
-use serde_json::json;
 use sqlx::{Row as _, SqliteConnection};
 
 use super::{
     StoreError,
-    rows::{UPSERT_LANES, contact_lane_key},
+    rows::{contact_lane_key, upsert_lane},
 };
 use crate::{clock::Timestamp, contacts::ContactId};
 
@@ -78,8 +77,7 @@ pub(super) async fn regroup(
         .execute(&mut *tx)
         .await?;
     let lane_key = contact_id.map_or_else(|| key.to_owned(), contact_lane_key);
-    let wanted = json!([[account, lane_key, contact_id, now]]).to_string();
-    let lane: i64 = sqlx::query(UPSERT_LANES).bind(wanted).fetch_one(&mut *tx).await?.try_get(2)?;
+    let lane = upsert_lane(account, &lane_key, contact_id, now, tx).await?;
     sqlx::query(
         "UPDATE outbox SET lane_id = ?3, state = 'pending', reason_code = NULL, reason = NULL \
          WHERE lane_id = ?1 AND key = ?2 AND state IN ('pending', 'waiting', 'conflict')",

@@ -29,7 +29,7 @@ pub struct LeaseRequest {
     pub lanes: usize,
     /// How many rows of a lane at most.
     pub rows: usize,
-    /// Sources whose rows wait.
+    /// Sources whose rows wait by the configuration; those that a person paused wait too.
     pub paused_sources: Arc<[String]>,
     /// The path of the account's contacts, for the record of the call that is begun.
     pub contacts_path: Arc<str>,
@@ -116,12 +116,15 @@ pub(super) const TAKE: &str = "UPDATE lanes SET owner = ?2, leased_until = ?3, q
     WHERE id = ?1 RETURNING lease, key, contact_id, failures, singly";
 pub(super) const TAKE_NEWEST_ROWS: &str = "SELECT id, effective_at, changes, policies, source, identifier, email, phone_number, \
     created_at, failures FROM outbox WHERE lane_id = ?1 AND state IN ('pending', 'waiting') \
-    AND source NOT IN (SELECT value FROM json_each(?2)) ORDER BY effective_at DESC, id DESC LIMIT ?3";
+    AND source NOT IN (SELECT value FROM json_each(?2)) \
+    AND NOT EXISTS (SELECT 1 FROM sources WHERE sources.name = outbox.source AND paused_at IS NOT NULL) \
+    ORDER BY effective_at DESC, id DESC LIMIT ?3";
 /// The oldest row goes first, but one that was tried more often than the others lets them pass: precedence keeps the
 /// order. Attempts are what tells them apart, because not every failure counts against a row.
 const TAKE_ONE_ROW: &str = "SELECT id, effective_at, changes, policies, source, identifier, email, phone_number, \
     created_at, failures FROM outbox WHERE lane_id = ?1 AND state IN ('pending', 'waiting') \
     AND source NOT IN (SELECT value FROM json_each(?2)) \
+    AND NOT EXISTS (SELECT 1 FROM sources WHERE sources.name = outbox.source AND paused_at IS NOT NULL) \
     ORDER BY (SELECT count(*) FROM attempt_rows WHERE attempt_rows.outbox_id = outbox.id), effective_at, id LIMIT 1";
 pub(super) const MARK_LEASED: &str = "UPDATE outbox SET state = 'leased' WHERE id IN (SELECT value FROM json_each(?1))";
 pub(super) const FIND_WRITTEN: &str = "SELECT field, effective_at, outbox_id, digest, policy, in_doubt FROM written \

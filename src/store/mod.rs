@@ -6,19 +6,23 @@
 
 mod accept;
 mod accounts;
+mod activity;
 mod attempts;
 mod books;
 mod conflicts;
 mod contacts;
 mod joining;
 mod lanes;
+mod many;
 mod open;
 mod outbox;
 mod overtaken;
+mod person_requests;
 mod plans;
 mod rejections;
 mod rows;
 mod settle;
+mod sources;
 mod webhooks;
 mod writer;
 
@@ -28,14 +32,17 @@ use sqlx::SqlitePool;
 
 pub use accept::{Acceptance, Accepted, NewOutcome, NewWebhook, left_out};
 pub use accounts::{AccountState, Pause, PausedBy};
+pub use activity::SourceActivity;
 pub use attempts::{AttemptEnd, AttemptRecord, Verdict};
 pub use conflicts::{ConflictRecord, NewConflict, ParkedValue};
 pub use contacts::{Link, LinkOrigin, LinkRecord, LinkState, Linked};
 pub use lanes::{Lease, LeaseRequest, LeasedLane, LeasedRow};
 pub use outbox::{OutboxFilter, OutboxRecord, RetryOutcome};
+pub use person_requests::{NewPersonRequest, PersonRequestRecord};
 pub use rejections::Rejections;
 pub use rows::{FieldOutcome, NewRow, RowState};
 pub use settle::{Linking, NextCall, NextTurn, RowResult, Settled, Settlement, WrittenField};
+pub use sources::SourcePause;
 pub use webhooks::{Replay, WebhookFilter, WebhookRecord};
 pub use writer::{Writer, WriterSettings};
 

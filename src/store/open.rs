@@ -21,11 +21,17 @@ const READERS: u32 = 4;
 const WAL_AUTOCHECKPOINT: &str = "16000";
 
 /// In the order they run. Never edited once released.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (20_261_122_120_000, "create outbox", include_str!("../../migrations/20261122120000_create_outbox.sql")),
     (20_261_122_120_100, "create contacts", include_str!("../../migrations/20261122120100_create_contacts.sql")),
     (20_261_122_120_200, "create books", include_str!("../../migrations/20261122120200_create_books.sql")),
     (20_261_122_120_300, "create audit view", include_str!("../../migrations/20261122120300_create_audit_view.sql")),
+    (
+        20_261_122_130_000,
+        "create person requests",
+        include_str!("../../migrations/20261122130000_create_person_requests.sql"),
+    ),
+    (20_261_122_130_100, "create sources", include_str!("../../migrations/20261122130100_create_sources.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -4,13 +4,12 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use serde_json::json;
 use sqlx::{Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Store, StoreError,
     books::Books,
-    rows::{DROP_EMPTY_LANE, RowState, UPSERT_LANES, contact_lane_key},
+    rows::{DROP_EMPTY_LANE, RowState, contact_lane_key, upsert_lane},
     writer::Write,
 };
 use crate::{clock::Timestamp, contacts::ContactId};
@@ -273,8 +272,7 @@ impl Retry {
     async fn lane_for(&self, row: &Held, tx: &mut SqliteConnection) -> Result<i64, StoreError> {
         let contact_id = super::contacts::linked_to(&row.account, &row.key, tx).await?;
         let key = contact_id.map_or_else(|| row.key.clone(), contact_lane_key);
-        let lane = json!([[row.account, key, contact_id, self.now]]).to_string();
-        Ok(sqlx::query(UPSERT_LANES).bind(lane).fetch_one(tx).await?.try_get(2)?)
+        upsert_lane(&row.account, &key, contact_id, self.now, tx).await
     }
 }
 

@@ -1,17 +1,17 @@
 //! Rows of the outbox: their states, what became of each field, and how they are made together with their lanes.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{Row as _, SqliteConnection};
 
-use super::StoreError;
+use super::{StoreError, many::Many};
 use crate::{
     clock::Timestamp,
     contacts::{ContactKey, ContactUpdate, Email, Field, Identifier, PhoneNumber, Policy, fields_to_json},
@@ -161,84 +161,120 @@ pub(super) fn contact_lane_key(contact_id: i64) -> String {
     format!("contact:{contact_id}")
 }
 
-/// Links whose contact is gone count too: their updates wait in its lane for what becomes of it.
-pub(super) const FIND_LINKS: &str = "SELECT wanted.value ->> 0, wanted.value ->> 1, contacts.contact_id \
-    FROM json_each(?1) AS wanted \
+/// Links whose contact is gone count too: their updates wait in its lane for what becomes of it. Answers places in the
+/// list that is passed in.
+pub(super) const FIND_LINKS: &str = "SELECT wanted.key, contacts.contact_id FROM json_each(?1) AS wanted \
     JOIN contacts ON contacts.account = wanted.value ->> 0 AND contacts.key = wanted.value ->> 1";
 
 /// A new row makes its lane due at once, though at most once a minute while the lane is backing off, and never while
-/// a call without an answer may still be at work.
-pub(super) const UPSERT_LANES: &str = "INSERT INTO lanes (account, key, contact_id, due_at) \
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1) WHERE true \
-    ON CONFLICT (account, key) DO UPDATE SET due_at = CASE \
-        WHEN held IS NOT NULL THEN NULL \
-        WHEN failures > 0 THEN max(quiet_until, min(coalesce(due_at, excluded.due_at), max(excluded.due_at, begun_at + 60000))) \
-        ELSE max(quiet_until, excluded.due_at) END \
-    RETURNING account, key, id";
+/// a call without an answer may still be at work. Bound: account, key, contact, due.
+pub(super) static UPSERT_LANES: LazyLock<Many> = LazyLock::new(|| {
+    Many::new(
+        "INSERT INTO lanes (account, key, contact_id, due_at)",
+        "(?, ?, ?, ?)",
+        "ON CONFLICT (account, key) DO UPDATE SET due_at = CASE \
+            WHEN held IS NOT NULL THEN NULL \
+            WHEN failures > 0 THEN max(quiet_until, min(coalesce(due_at, excluded.due_at), max(excluded.due_at, begun_at + 60000))) \
+            ELSE max(quiet_until, excluded.due_at) END",
+    )
+});
 
-/// A lane without rows has nothing left to order.
-pub(super) const DROP_EMPTY_LANE: &str = "DELETE FROM lanes WHERE id = ?1 AND owner IS NULL \
+static UPSERT_LANE: LazyLock<String> = LazyLock::new(|| format!("{} RETURNING id", UPSERT_LANES.one()));
+
+/// A lane without rows has nothing left to order, unless a call of it may still be at work: a new lane of the same
+/// contact would know nothing of that. Such a lane ends with its next turn.
+pub(super) const DROP_EMPTY_LANE: &str = "DELETE FROM lanes WHERE id = ?1 AND owner IS NULL AND quiet_until = 0 \
     AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.lane_id = ?1)";
 
-pub(super) const INSERT_ROWS: &str = "INSERT INTO outbox (webhook_id, element, run, source, account, key, identifier, email, \
-        phone_number, changes, policies, dropped, occurred_at, effective_at, created_at, state, lane_id) \
-    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, \
-        value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, 'pending', value ->> 15 \
-    FROM json_each(?1)";
+/// Bound in the order of columns; for the lane, its account and key.
+pub(super) static INSERT_ROWS: LazyLock<Many> = LazyLock::new(|| {
+    Many::new(
+        "INSERT INTO outbox (webhook_id, element, run, source, account, key, identifier, email, phone_number, changes, \
+         policies, dropped, occurred_at, effective_at, created_at, state, lane_id)",
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', (SELECT id FROM lanes WHERE account = ? AND key = ?))",
+        "",
+    )
+});
+
+/// A row, and where it goes.
+struct Placed<'a> {
+    made: &'a Made<'a>,
+    key: ContactKey,
+    contact_id: Option<i64>,
+    lane_key: String,
+}
 
 /// Inserts rows as pending, each in the lane of its contact, or of its key while the contact is not known.
 pub(super) async fn insert(rows: &[Made<'_>], tx: &mut SqliteConnection) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let keys: Vec<ContactKey> = rows.iter().map(|made| made.row.update.key()).collect();
-    let wanted: Vec<Value> = rows.iter().zip(&keys).map(|(made, key)| json!([&**made.account, key.as_str()])).collect();
-    let mut links = HashMap::new();
-    for link in sqlx::query(FIND_LINKS).bind(Value::from(wanted).to_string()).fetch_all(&mut *tx).await? {
-        links.insert((link.try_get::<String, _>(0)?, link.try_get::<String, _>(1)?), link.try_get::<i64, _>(2)?);
+    let rows = place(rows, tx).await?;
+    for (sql, part) in UPSERT_LANES.parts(&rows) {
+        let mut query = sqlx::query(sql);
+        for Placed { made, contact_id, lane_key, .. } in part {
+            query = query.bind(&**made.account).bind(lane_key).bind(contact_id).bind(made.created_at.as_millis());
+        }
+        query.execute(&mut *tx).await?;
     }
-    let contact_of =
-        |made: &Made<'_>, key: &ContactKey| links.get(&(made.account.to_string(), key.as_str().to_owned())).copied();
-    let lane_key = |made: &Made<'_>, key: &ContactKey| {
-        contact_of(made, key).map_or_else(|| key.as_str().to_owned(), contact_lane_key)
-    };
-    let lanes: Vec<Value> = rows
-        .iter()
-        .zip(&keys)
-        .map(|(made, key)| json!([&**made.account, lane_key(made, key), contact_of(made, key), made.created_at]))
-        .collect();
-    let mut lane_ids = HashMap::new();
-    for lane in sqlx::query(UPSERT_LANES).bind(Value::from(lanes).to_string()).fetch_all(&mut *tx).await? {
-        lane_ids.insert((lane.try_get::<String, _>(0)?, lane.try_get::<String, _>(1)?), lane.try_get::<i64, _>(2)?);
+    for (sql, part) in INSERT_ROWS.parts(&rows) {
+        let mut query = sqlx::query(sql);
+        for Placed { made, key, lane_key, .. } in part {
+            let Made { row, account, .. } = made;
+            let policies = (!row.policies.is_empty()).then(|| json!(row.policies).to_string());
+            query = query
+                .bind(made.webhook)
+                .bind(row.element)
+                .bind(made.run)
+                .bind(made.source)
+                .bind(&***account)
+                .bind(key.as_str())
+                .bind(row.update.identifier().map(Identifier::as_str))
+                .bind(row.update.email().map(Email::as_str))
+                .bind(row.update.phone_number().map(PhoneNumber::as_str))
+                .bind(Value::Object(fields_to_json(row.update.fields())).to_string())
+                .bind(policies)
+                .bind(row.dropped.as_deref())
+                .bind(row.occurred_at.map(Timestamp::as_millis))
+                .bind(made.effective_at.as_millis())
+                .bind(made.created_at.as_millis())
+                .bind(&***account)
+                .bind(lane_key);
+        }
+        query.execute(&mut *tx).await?;
     }
-    let values: Vec<Value> = rows
+    Ok(())
+}
+
+/// Makes a lane that gets a row due, and creates it where there is none. Answers its id.
+pub(super) async fn upsert_lane(
+    account: &str,
+    key: &str,
+    contact_id: Option<i64>,
+    now: Timestamp,
+    tx: &mut SqliteConnection,
+) -> Result<i64, StoreError> {
+    let lane = sqlx::query(&**UPSERT_LANE).bind(account).bind(key).bind(contact_id).bind(now.as_millis());
+    Ok(lane.fetch_one(tx).await?.try_get(0)?)
+}
+
+/// Finds the lanes of rows.
+async fn place<'a>(rows: &'a [Made<'a>], tx: &mut SqliteConnection) -> Result<Vec<Placed<'a>>, StoreError> {
+    let mut placed: Vec<Placed<'_>> = rows
         .iter()
-        .zip(&keys)
-        .map(|(made, key)| {
-            let update = &made.row.update;
-            let policies = (!made.row.policies.is_empty()).then(|| json!(made.row.policies).to_string());
-            json!([
-                made.webhook,
-                made.row.element,
-                made.run,
-                made.source,
-                &**made.account,
-                key.as_str(),
-                update.identifier().map(Identifier::as_str),
-                update.email().map(Email::as_str),
-                update.phone_number().map(PhoneNumber::as_str),
-                Value::Object(fields_to_json(update.fields())).to_string(),
-                policies,
-                made.row.dropped,
-                made.row.occurred_at,
-                made.effective_at,
-                made.created_at,
-                lane_ids.get(&(made.account.to_string(), lane_key(made, key))),
-            ])
+        .map(|made| {
+            let key = made.row.update.key();
+            Placed { made, contact_id: None, lane_key: key.as_str().to_owned(), key }
         })
         .collect();
-    sqlx::query(INSERT_ROWS).bind(Value::from(values).to_string()).execute(tx).await?;
-    Ok(())
+    let wanted: Vec<_> = placed.iter().map(|row| (&**row.made.account, row.key.as_str())).collect();
+    for link in sqlx::query(FIND_LINKS).bind(json!(wanted).to_string()).fetch_all(&mut *tx).await? {
+        let (place, contact_id): (i64, i64) = (link.try_get(0)?, link.try_get(1)?);
+        if let Some(row) = usize::try_from(place).ok().and_then(|place| placed.get_mut(place)) {
+            (row.contact_id, row.lane_key) = (Some(contact_id), contact_lane_key(contact_id));
+        }
+    }
+    Ok(placed)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::{
     Store, StoreError,
     accept::NewOutcome,
     books::Books,
+    person_requests,
     rows::{self, Made, NewRow},
     writer::Write,
 };
@@ -163,6 +164,9 @@ impl Write for Replay {
                 books.add(&source, self.now, &before, -1);
                 books.add(&source, self.now, self.outcome.name(), 1);
             }
+            if let NewOutcome::PersonRequest(new) = &self.outcome {
+                person_requests::insert(self.webhook, &source, received_at, new, tx).await?;
+            }
             let made = self.rows(&source, received_at, run);
             rows::insert(&made, tx).await?;
             books.add(&source, self.now, "rows_made", i64::try_from(made.len()).unwrap_or(i64::MAX));
@@ -176,7 +180,7 @@ impl Replay {
     fn rows<'a>(&'a self, source: &'a str, received_at: Timestamp, run: i64) -> Vec<Made<'a>> {
         let (account, rows): (&Arc<str>, &[NewRow]) = match &self.outcome {
             NewOutcome::Mapped { account, rows } => (account, rows),
-            NewOutcome::Ignored(_) | NewOutcome::Unmappable(_) => return Vec::new(),
+            NewOutcome::Ignored(_) | NewOutcome::PersonRequest(_) | NewOutcome::Unmappable(_) => return Vec::new(),
         };
         rows.iter()
             .map(|row| Made {
