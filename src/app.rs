@@ -10,14 +10,15 @@ use std::{
 };
 
 use anyhow::Context as _;
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, PersonRequests, SourceConfig},
     delivery::{Account, Chance, Delivery},
-    http,
-    ingest::{Ingest, Route},
+    http::{self, AdminParts},
+    ingest::{Ingest, PersonRequestRule, Route},
     store::{Store, WriterSettings},
 };
 
@@ -38,6 +39,8 @@ pub struct App {
     /// Delivers updates.
     pub delivery: Delivery,
     clock: Clock,
+    /// Opens the API of the admin port.
+    admin_token: Option<SecretString>,
 }
 
 impl App {
@@ -70,7 +73,8 @@ impl App {
             Arc::new(move |account: &str| delivery.wake(account))
         };
         let ingest = Ingest::new(store.clone(), routes(config), wake);
-        Ok(Self { store, ingest, delivery, clock })
+        let admin_token = config.admin.as_ref().map(|admin| admin.token.clone());
+        Ok(Self { store, ingest, delivery, clock, admin_token })
     }
 
     /// Serves until `stop`: first the ports close, then calls in flight end, then the database is closed.
@@ -83,8 +87,14 @@ impl App {
         let public = http::public(ports.public, self.ingest.clone(), self.clock.clone(), workers)?;
         let mut servers = vec![public.handle()];
         let public = tokio::spawn(public);
-        if let Some(listener) = ports.admin {
-            let admin = http::admin(listener, self.store.clone())?;
+        if let (Some(listener), Some(token)) = (ports.admin, &self.admin_token) {
+            let behind = AdminParts {
+                store: self.store.clone(),
+                ingest: self.ingest.clone(),
+                clock: self.clock.clone(),
+                token: token.clone(),
+            };
+            let admin = http::admin(listener, behind)?;
             servers.push(admin.handle());
             tokio::spawn(admin);
         }
@@ -134,10 +144,20 @@ fn routes(config: &Config) -> Vec<Route> {
             mapping: Arc::clone(&source.mapping),
             account: source.account.as_str().into(),
             repeat_window: source.repeat_window,
+            person_requests: person_request_rule(source),
             max_body: source.max_body,
             handshake: source.handshake.clone(),
         })
         .collect()
+}
+
+fn person_request_rule(source: &SourceConfig) -> PersonRequestRule {
+    match source.person_requests {
+        PersonRequests::Hold | PersonRequests::Erase => {
+            PersonRequestRule::Record { due_in: source.spec.person.as_ref().and_then(|person| person.due_in) }
+        }
+        PersonRequests::Ignore => PersonRequestRule::Ignore,
+    }
 }
 
 /// Ports that are listened on already, so that a port in use is an error before anything else happens.

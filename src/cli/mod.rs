@@ -6,7 +6,7 @@
 //! | `serve`, `demo`, `sandbox` | what runs until it is stopped |
 //! | `init`, `check`, `presets` | the configuration |
 //! | `map`, `sign` | trying out a source: `map`, `sign` and `send` |
-//! | `contacts`, `outbox`, `webhooks` | looking at the database, and changing it by hand |
+//! | `contacts`, `outbox`, `sources`, `stats`, `webhooks` | looking at the database, and changing it by hand |
 //! | `shell` | completions and manual pages |
 //! | `context`, `exit`, `output`, `signals`, `by_hand`, `payload`, `preview`, `post` | what commands share |
 
@@ -29,6 +29,8 @@ mod serve;
 mod shell;
 mod sign;
 mod signals;
+mod sources;
+mod stats;
 mod webhooks;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -91,6 +93,11 @@ enum Command {
     /// Look at contact updates, deliver them again or give them up
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
+    /// Look at the senders, pause them, and find out why their requests are refused
+    #[command(subcommand)]
+    Sources(sources::SourcesCommand),
+    /// Show how everything stands
+    Stats,
     /// Look at received webhooks, and map them again
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
@@ -125,6 +132,8 @@ impl Command {
             Self::Send(args) => sign::run_send(&args, context).await?,
             Self::Contacts(command) => contacts::run(command, context).await?,
             Self::Outbox(command) => outbox::run(command, context).await?,
+            Self::Sources(command) => sources::run(command, context).await?,
+            Self::Stats => stats::run(context).await?,
             Self::Webhooks(command) => webhooks::run(command, context).await?,
             Self::Completions(args) => shell::completions(&args, Cli::command())?,
             Self::Man(args) => shell::man(&args, Cli::command())?,

@@ -7,7 +7,7 @@ use super::output;
 use crate::{
     clock::Timestamp,
     contacts::{ContactUpdate, fields_to_json},
-    mapping::{Element, Mapped, Outcome},
+    mapping::{Element, Mapped, Outcome, PersonRequest},
     store::{NewOutcome, NewRow, Replay},
 };
 
@@ -22,6 +22,9 @@ pub(super) struct Preview {
     /// The sender's id of the event, and the kind of event, where they are known here.
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<Event>,
+    /// What a person asks for, and who it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person_request: Option<Value>,
     updates: Vec<Update>,
     /// Elements that give no update.
     left_out: Vec<LeftOut>,
@@ -62,9 +65,17 @@ impl Preview {
         let elements = match mapped.result {
             Outcome::Ignored { reason } => return Self { event, ..Self::without("ignored", reason) },
             Outcome::Unmappable { reason } => return Self { event, ..Self::without("unmappable", reason) },
+            Outcome::PersonRequest(request) => return Self { event, ..Self::of_person(&request) },
             Outcome::Mapped(elements) => elements,
         };
-        let mut preview = Self { outcome: "mapped", reason: None, event, updates: Vec::new(), left_out: Vec::new() };
+        let mut preview = Self {
+            outcome: "mapped",
+            reason: None,
+            event,
+            person_request: None,
+            updates: Vec::new(),
+            left_out: Vec::new(),
+        };
         for element in elements {
             preview.add(element);
         }
@@ -81,14 +92,27 @@ impl Preview {
         let rows = match replay.outcome {
             NewOutcome::Ignored(reason) => return Self::without("ignored", reason),
             NewOutcome::Unmappable(reason) => return Self::without("unmappable", reason),
+            NewOutcome::PersonRequest(new) => return Self::of_person(&new.request),
             NewOutcome::Mapped { rows, .. } => rows,
         };
         let updates = rows.into_iter().map(Update::of_row).collect();
-        Self { outcome: "mapped", reason: None, event: None, updates, left_out: Vec::new() }
+        Self { outcome: "mapped", reason: None, event: None, person_request: None, updates, left_out: Vec::new() }
+    }
+
+    fn of_person(request: &PersonRequest) -> Self {
+        let person_request = Some(serde_json::json!(request));
+        Self { person_request, ..Self::without("ignored", request.reason().to_owned()) }
     }
 
     fn without(outcome: &'static str, reason: String) -> Self {
-        Self { outcome, reason: Some(reason), event: None, updates: Vec::new(), left_out: Vec::new() }
+        Self {
+            outcome,
+            reason: Some(reason),
+            event: None,
+            person_request: None,
+            updates: Vec::new(),
+            left_out: Vec::new(),
+        }
     }
 
     fn add(&mut self, element: Element) {
@@ -117,6 +141,9 @@ impl Preview {
             text.push(format!("event id    {}", output::or_nothing(event.id.as_ref())));
             text.push(format!("topic       {}", output::or_nothing(event.topic.as_ref())));
             text.extend(dropped_lines(&event.dropped));
+        }
+        for (name, value) in self.person_request.iter().filter_map(Value::as_object).flatten() {
+            text.push(format!("  {name} = {value}"));
         }
         for update in &self.updates {
             text.push(format!("\nupdate {} of {}", update.element, update.key));

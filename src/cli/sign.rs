@@ -1,7 +1,5 @@
 //! `sign` and `send`: a webhook signed as its source would sign it, to see or to send to the running service.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
 use anyhow::Context as _;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -11,7 +9,7 @@ use super::{
     exit::Exit,
     output,
     payload::PayloadArgs,
-    post::post,
+    post::{base_url, post},
 };
 use crate::{config::Config, sources::Request};
 
@@ -86,16 +84,6 @@ fn sign(payload: &PayloadArgs, config: &Config, context: &Context) -> anyhow::Re
     Ok(Signed { changed: request.body != before, request })
 }
 
-/// Where a service that listens there is, as seen from this machine.
-fn base_url(listen: SocketAddr) -> String {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(ip, listen.port()))
-}
-
 impl Signed {
     fn to_head(&self) -> String {
         let Request { method, path_query, headers, .. } = &self.request;
@@ -137,17 +125,6 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_service_that_listens_everywhere_is_found_on_this_machine() {
-        for (listen, url) in [
-            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
-            ("0.0.0.0:80", "http://127.0.0.1:80"),
-            ("[::]:8080", "http://[::1]:8080"),
-        ] {
-            assert_eq!(base_url(listen.parse().unwrap()), url);
-        }
-    }
 
     #[test]
     fn no_text_leaves_its_quotes_in_a_shell() {

@@ -1,16 +1,19 @@
-//! `[sources.NAME.event]`, `[sources.NAME.map]` and the keys around them: what the mapping is compiled from.
+//! `[sources.NAME.event]`, `[sources.NAME.person]`, `[sources.NAME.map]` and the keys around them: what the mapping is compiled from.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use super::{
-    field::Field as Written,
+    field::{Field as Written, seconds},
     policy::{flattened, read_policies},
     reader::Reader,
 };
 use crate::{
     contacts::{Field, Policy, UnknownField},
-    mapping::spec::{MappingSpec, Target},
+    mapping::spec::{MappingSpec, PersonSpec, Target},
 };
+
+/// From a minute to a year.
+const DUE_IN: RangeInclusive<Duration> = seconds(60, 365 * 24 * 60 * 60);
 
 /// Reads what the mapping needs; `None` when there is no map at all. `account_policies` hold where the source says
 /// nothing.
@@ -19,6 +22,7 @@ pub(super) fn read(table: &Reader<'_>, account_policies: &BTreeMap<Field, Policy
     if let Some(event) = table.table("event") {
         read_event(event, &mut spec);
     }
+    spec.person = table.table("person").and_then(read_person);
     let map = table.need("map", "a table that says which fields to write").and_then(|field| field.table());
     if let Some(map) = &map {
         read_map(map, &mut spec);
@@ -41,6 +45,16 @@ fn read_event(event: Reader<'_>, spec: &mut MappingSpec) {
     spec.each = expression("each");
     spec.occurred_at = expression("occurred_at");
     event.finish();
+}
+
+fn read_person(person: Reader<'_>) -> Option<PersonSpec> {
+    let request = person.need("request", "a jq expression that gives erase, export, erase_shop or nothing");
+    let request = request.and_then(|field| expression(&field));
+    let optional = |key| person.get(key).and_then(|field| expression(&field));
+    let (identifier, email, phone_number) = (optional("identifier"), optional("email"), optional("phone_number"));
+    let due_in = person.get("due_in").and_then(|field| field.duration(&DUE_IN));
+    person.finish();
+    Some(PersonSpec { request: request?, identifier, email, phone_number, due_in })
 }
 
 fn read_map(map: &Reader<'_>, spec: &mut MappingSpec) {

@@ -96,12 +96,12 @@ fn handshake(table: &Reader<'_>, env: &dyn Environment) -> Option<Handshake> {
 /// What happens when a sender passes on that a person wants to be erased or to see their data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PersonRequests {
-    /// It is kept for somebody to decide.
+    /// It is kept as open, for somebody to decide.
     #[default]
     Hold,
-    /// An erasure is carried out at once.
+    /// It is kept as open, and an erasure needs nobody's consent.
     Erase,
-    /// It is stored as ignored.
+    /// Only the webhook is stored, as ignored.
     Ignore,
 }
 

@@ -5,9 +5,12 @@
 //! | public | `POST /hooks/{source}` | 200 once stored; GET and HEAD as the sender's handshake needs them |
 //! | both | `GET /healthz` | 200 while the process lives |
 //! | admin | `GET /readyz` | 200 while the store answers, else 503 |
+//! | admin | `GET /api/v1/sources/{name}/diagnose` | why the last requests of a source were refused; needs the token |
 //!
 //! Everything else is a problem document (RFC 9457) with a stable `code`.
 
+mod api;
+mod auth;
 mod health;
 mod hooks;
 mod problem;
@@ -15,6 +18,7 @@ mod problem;
 use std::{net::TcpListener, time::Duration};
 
 use actix_web::{App, HttpServer, Resource, dev::Server, web};
+use secrecy::SecretString;
 
 use crate::{clock::Clock, ingest::Ingest, store::Store};
 
@@ -55,15 +59,38 @@ pub fn public(listener: TcpListener, ingest: Ingest, clock: Clock, workers: usiz
     Ok(server)
 }
 
-/// The admin face: readiness.
-pub fn admin(listener: TcpListener, store: Store) -> std::io::Result<Server> {
+/// What the admin face answers from.
+#[derive(Debug)]
+pub struct AdminParts {
+    /// The database.
+    pub store: Store,
+    /// Knows the sources and what was refused.
+    pub ingest: Ingest,
+    /// The time.
+    pub clock: Clock,
+    /// The bearer token that opens the API.
+    pub token: SecretString,
+}
+
+/// The admin face: readiness, and the API for whoever has the token.
+pub fn admin(listener: TcpListener, parts: AdminParts) -> std::io::Result<Server> {
+    let AdminParts { store, ingest, clock, token } = parts;
     let store = web::Data::new(store);
+    let shared = web::Data::new(Shared { ingest, clock });
+    let token = web::Data::new(auth::Token::new(&token));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(store.clone())
+            .app_data(shared.clone())
+            .app_data(token.clone())
             .service(healthz())
             .service(
                 web::resource("/readyz").route(web::get().to(health::ready)).default_service(web::to(problem::not_get)),
+            )
+            .service(
+                web::resource("/api/v1/sources/{name}/diagnose")
+                    .route(web::get().to(api::diagnose))
+                    .default_service(web::to(problem::not_get)),
             )
             .default_service(web::to(problem::no_such_path))
     })

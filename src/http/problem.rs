@@ -1,7 +1,7 @@
 //! Refusals as problem documents (RFC 9457): a status, a stable code and one sentence. They never say why a signature
 //! is wrong, and never show a cause from inside.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use actix_web::{HttpRequest, HttpResponse, ResponseError, http::StatusCode, http::header};
 use serde_json::json;
@@ -16,14 +16,27 @@ const COME_AGAIN_AFTER_S: u64 = 5;
 pub(super) struct Problem {
     status: StatusCode,
     code: &'static str,
-    detail: String,
+    detail: Cow<'static, str>,
 }
 
 impl Problem {
     pub(super) const NOT_READY: Self =
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "not_ready", detail: String::new() };
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "not_ready", detail: Cow::Borrowed("") };
 
-    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    /// The admin port's token is missing or wrong.
+    pub(super) const UNAUTHORIZED: Self = Self {
+        status: StatusCode::UNAUTHORIZED,
+        code: "unauthorized",
+        detail: Cow::Borrowed("Send the token of [admin] as `Authorization: Bearer …`."),
+    };
+
+    pub(super) const NO_SUCH_SOURCE: Self = Self {
+        status: StatusCode::NOT_FOUND,
+        code: "unknown_source",
+        detail: Cow::Borrowed("No source has this name."),
+    };
+
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { status, code, detail: detail.into() }
     }
 }
@@ -70,6 +83,9 @@ impl ResponseError for Problem {
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, COME_AGAIN_AFTER_S));
+        }
+        if *self == Self::UNAUTHORIZED {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             response.insert_header((header::ALLOW, "POST"));

@@ -3,6 +3,7 @@
 
 mod kept;
 mod refusals;
+mod refused;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,12 +14,19 @@ use std::{
 
 use bytes::Bytes;
 
-use self::refusals::Refusals;
+use serde::{Deserialize, Serialize};
+
+use self::{refusals::Refusals, refused::LastRefused};
 use crate::{
     clock::Timestamp,
-    mapping::{Mapped, Mapping, Outcome, Unreadable},
-    sources::{Greeting, Handshake, Proof, Refusal, Request, Source, VerifiedWebhook},
-    store::{self, Accepted, NewOutcome, NewRow, NewWebhook, Replay, Store, StoreError, WebhookRecord},
+    mapping::{Mapped, Mapping, Outcome, PersonRequest, Unreadable},
+    sources::{
+        Greeting, Handshake, Proof, Refusal, RefusedRequest, Request, Source, VerifiedWebhook,
+        diagnose::{self, Finding},
+    },
+    store::{
+        self, Accepted, NewOutcome, NewPersonRequest, NewRow, NewWebhook, Replay, Store, StoreError, WebhookRecord,
+    },
 };
 
 /// How long a webhook waits for its commit before its sender is asked to come again. Senders give up after 3 s at the
@@ -36,10 +44,24 @@ pub struct Route {
     pub account: Arc<str>,
     /// How long a repeat without an event id counts as the same.
     pub repeat_window: Duration,
+    /// What happens to requests of persons about their data.
+    pub person_requests: PersonRequestRule,
     /// Bytes of the largest body.
     pub max_body: usize,
     /// A request the sender makes to see whether the address answers.
     pub handshake: Option<Handshake>,
+}
+
+/// What happens to requests of persons about their data. In any case they lead to no update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PersonRequestRule {
+    /// They are recorded as open.
+    Record {
+        /// How long they leave us.
+        due_in: Option<Duration>,
+    },
+    /// Only the webhook is stored.
+    Ignore,
 }
 
 /// Tells delivery that an account has work.
@@ -56,6 +78,7 @@ struct Shared {
     store: Store,
     wake: Wake,
     refusals: Refusals,
+    last_refused: LastRefused,
     /// The name that refusals of unknown sources are counted under; theirs would be the sender's choice.
     nowhere: Arc<str>,
 }
@@ -132,7 +155,14 @@ impl Ingest {
     /// Puts the routes of all sources together.
     pub fn new(store: Store, routes: Vec<Route>, wake: Wake) -> Self {
         let routes = routes.into_iter().map(|route| (Arc::clone(route.source.name()), route)).collect();
-        let shared = Shared { routes, store, wake, refusals: Refusals::default(), nowhere: "".into() };
+        let shared = Shared {
+            routes,
+            store,
+            wake,
+            refusals: Refusals::default(),
+            last_refused: LastRefused::default(),
+            nowhere: "".into(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -159,8 +189,9 @@ impl Ingest {
         self.shared.refusals.add(name, refused.code(), refused);
     }
 
-    /// Writes the counts of refusals down.
+    /// Writes the counts of refusals down, and forgets refused requests that are old.
     pub async fn save_refusals(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.shared.last_refused.forget_old(now);
         self.shared.refusals.save(&self.shared.store, now).await
     }
 
@@ -175,7 +206,11 @@ impl Ingest {
         if request.method != "POST" {
             return Err(Refused::Method);
         }
-        let webhook = route.source.verify(request, now).map_err(Refused::Signature)?;
+        let webhook = route.source.verify_or_return(request, now).map_err(|refused| {
+            let RefusedRequest { refusal, request } = *refused;
+            self.shared.last_refused.add(route.source.name(), &refusal, request, now);
+            Refused::Signature(refusal)
+        })?;
         let verifier = route.source.verifier();
         if let Some(greeting) =
             route.handshake.as_ref().and_then(|handshake| handshake.greet_signed(&webhook, verifier))
@@ -183,10 +218,10 @@ impl Ingest {
             return Ok(Received::Greeted(greeting));
         }
         let mapped = route.map(&webhook).map_err(Refused::Unreadable)?;
-        let ignored = matches!(mapped.result, Outcome::Ignored { .. });
+        let ignored = matches!(mapped.result, Outcome::Ignored { .. } | Outcome::PersonRequest(_));
         let unmappable = match &mapped.result {
             Outcome::Unmappable { reason } => Some(reason.clone()),
-            Outcome::Ignored { .. } | Outcome::Mapped(_) => None,
+            Outcome::Ignored { .. } | Outcome::Mapped(_) | Outcome::PersonRequest(_) => None,
         };
         let stored = tokio::time::timeout(LONGEST_WAIT, self.shared.store.accept(route.new_webhook(&webhook, mapped)));
         let acceptance = stored.await.unwrap_or(Err(StoreError::Busy)).map_err(Refused::NotStored)?;
@@ -213,6 +248,21 @@ impl Ingest {
         })
     }
 
+    /// Explains the last refused requests of a source, newest first; `None` when there is no such source. Takes up to a
+    /// second of computing: call it where that hurts nobody else.
+    pub fn diagnose(&self, source: &str, now: Timestamp) -> Option<Vec<Diagnosis>> {
+        let route = self.route(source)?;
+        let others: Vec<&Source> = self.shared.routes.values().map(|route| &*route.source).collect();
+        let explain = |request: &Request, at| diagnose::diagnose(&route.source, &others, request, at);
+        let refused = self.shared.last_refused.of(source, now).into_iter();
+        let diagnosed = refused.map(|refused| Diagnosis {
+            at: refused.at,
+            reason: refused.reason.to_owned(),
+            findings: refused.request.map(|request| explain(&request, refused.at)).unwrap_or_default(),
+        });
+        Some(diagnosed.collect())
+    }
+
     /// Maps a stored webhook again, through today's mapping.
     ///
     /// # Errors
@@ -235,6 +285,17 @@ impl Ingest {
         let (outcome, left_out) = route.outcome(mapped);
         Ok(Replay { webhook: record.id, now, outcome, left_out })
     }
+}
+
+/// Why one request was refused. Shows nothing of its body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// When it arrived.
+    pub at: Timestamp,
+    /// The reason's stable name, as in the counts of refusals.
+    pub reason: String,
+    /// What explains it; empty where the request was too large to be kept.
+    pub findings: Vec<Finding>,
 }
 
 /// Why a stored webhook cannot be mapped again.
@@ -278,9 +339,19 @@ impl Route {
         }
     }
 
+    fn person_request(&self, request: PersonRequest) -> NewOutcome {
+        match self.person_requests {
+            PersonRequestRule::Record { due_in } => {
+                NewOutcome::PersonRequest(NewPersonRequest { account: Arc::clone(&self.account), request, due_in })
+            }
+            PersonRequestRule::Ignore => NewOutcome::Ignored(request.reason().to_owned()),
+        }
+    }
+
     fn outcome(&self, mapped: Mapped) -> (NewOutcome, Option<String>) {
         let elements = match mapped.result {
             Outcome::Ignored { reason } => return (NewOutcome::Ignored(reason), None),
+            Outcome::PersonRequest(request) => return (self.person_request(request), None),
             Outcome::Unmappable { reason } => return (NewOutcome::Unmappable(reason), None),
             Outcome::Mapped(elements) => elements,
         };

@@ -5,7 +5,8 @@ use std::thread;
 use super::{
     Compiled,
     expression::{Expression, STACK_BYTES},
-    spec::{MappingSpec, Target},
+    person::PersonRules,
+    spec::{MappingSpec, PersonSpec, Target},
 };
 use crate::contacts::{AttributeKey, ContactKey, Field, PhoneNumber, Region};
 
@@ -41,6 +42,7 @@ fn compile_here(spec: &MappingSpec) -> Result<Compiled, Vec<MappingFault>> {
     let when = faults.optional("event.when", spec.when.as_deref());
     let each = faults.optional("event.each", spec.each.as_deref());
     let occurred_at = faults.optional("event.occurred_at", spec.occurred_at.as_deref());
+    let person = spec.person.as_ref().and_then(|person| faults.person(person));
     let map: Vec<_> = spec
         .map
         .iter()
@@ -53,7 +55,8 @@ fn compile_here(spec: &MappingSpec) -> Result<Compiled, Vec<MappingFault>> {
     faults.check_someone_is_named(spec);
     faults.check_prefix(&spec.identifier_prefix);
     let phone_region = spec.phone_region.as_deref().and_then(|region| faults.region(region));
-    if spec.map.contains_key(&Target::Field(Field::PhoneNumber)) {
+    let person_phone = spec.person.as_ref().is_some_and(|person| person.phone_number.is_some());
+    if person_phone || spec.map.contains_key(&Target::Field(Field::PhoneNumber)) {
         PhoneNumber::warm_up();
     }
     let Faults(faults) = faults;
@@ -61,7 +64,8 @@ fn compile_here(spec: &MappingSpec) -> Result<Compiled, Vec<MappingFault>> {
         return Err(faults);
     }
     let events = [&id, &topic, &when, &each, &occurred_at].into_iter().flatten();
-    let expressions: Vec<_> = events.chain(map.iter().map(|(_, expression)| expression)).collect();
+    let persons = person.iter().flat_map(PersonRules::expressions);
+    let expressions: Vec<_> = events.chain(persons).chain(map.iter().map(|(_, expression)| expression)).collect();
     let mentions = |variable| expressions.iter().any(|expression| expression.mentions(variable));
     let (mentions_headers, mentions_query) = (mentions("$headers"), mentions("$query"));
     Ok(Compiled {
@@ -70,6 +74,7 @@ fn compile_here(spec: &MappingSpec) -> Result<Compiled, Vec<MappingFault>> {
         when,
         each,
         occurred_at,
+        person,
         map,
         identifier_prefix: spec.identifier_prefix.clone(),
         phone_region,
@@ -101,6 +106,14 @@ impl Faults {
                 None
             }
         }
+    }
+
+    fn person(&mut self, person: &PersonSpec) -> Option<PersonRules> {
+        let request = self.expression("person.request", &person.request);
+        let identifier = self.optional("person.identifier", person.identifier.as_deref());
+        let email = self.optional("person.email", person.email.as_deref());
+        let phone_number = self.optional("person.phone_number", person.phone_number.as_deref());
+        Some(PersonRules { request: request?, identifier, email, phone_number })
     }
 
     fn check_attribute_key(&mut self, key: &str, target: &Target) {

@@ -111,7 +111,7 @@ impl ElementMapper<'_> {
 }
 
 /// Puts what `parse` makes of `text` into `place`, if there is a text.
-fn take<T>(
+pub(super) fn take<T>(
     text: Result<Option<String>, String>,
     place: &mut Option<T>,
     parse: impl FnOnce(&str) -> Result<T, Unusable>,

@@ -13,11 +13,16 @@ mod fuel;
 mod gate;
 mod language;
 mod outcome;
+mod person;
+mod person_request;
 mod result;
 pub mod spec;
 mod value;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use jaq_json::{Map, Val};
 use sha2::{Digest, Sha256};
@@ -25,10 +30,12 @@ use sha2::{Digest, Sha256};
 pub use body::Unreadable;
 pub use compile::MappingFault;
 pub use outcome::{Dropped, Element, Mapped, MappedUpdate, Outcome};
+pub use person_request::{PersonRequest, PersonRequestKind};
 
 use element::{ElementMapper, OutOfBudget, checked, drop_value};
 use expression::{Expression, Failure, Scope};
 use fuel::Budget;
+use person::PersonRules;
 use spec::{MappingSpec, Target};
 
 use crate::{
@@ -53,6 +60,7 @@ struct Compiled {
     when: Option<Expression>,
     each: Option<Expression>,
     occurred_at: Option<Expression>,
+    person: Option<PersonRules>,
     /// In the order of targets.
     map: Vec<(Target, Expression)>,
     identifier_prefix: String,
@@ -90,7 +98,11 @@ impl Mapping {
         let mut dropped = Vec::new();
         let event_id = event_text(mapping.id.as_ref(), "event.id", &scope, &mut budget, &mut dropped);
         let topic = event_text(mapping.topic.as_ref(), "event.topic", &scope, &mut budget, &mut dropped);
-        let result = mapping.outcome(webhook, signed_headers, &scope, &mut budget);
+        let result = match mapping.person_request(&scope, &mut budget, &mut dropped) {
+            Ok(Some(request)) => Outcome::PersonRequest(request),
+            Ok(None) => mapping.outcome(webhook, signed_headers, &scope, &mut budget),
+            Err(outcome) => outcome,
+        };
         Ok(Mapped { event_id, topic, result, dropped })
     }
 }
@@ -164,7 +176,10 @@ impl Compiled {
 fn headers(webhook: &VerifiedWebhook, is_wanted: impl Fn(&str) -> bool) -> Val {
     let mut texts: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in webhook.request().headers.iter().filter(|(name, _)| is_wanted(name)) {
-        texts.entry(name).and_modify(|text| *text = format!("{text}, {value}")).or_insert_with(|| value.to_owned());
+        match texts.entry(name) {
+            Entry::Vacant(place) => drop(place.insert(value.to_owned())),
+            Entry::Occupied(mut text) => text.get_mut().extend([", ", value]),
+        }
     }
     let members: Map = texts.into_iter().map(|(name, text)| (Val::from(name.to_owned()), Val::from(text))).collect();
     Val::obj(members)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 
+use super::person_request::PersonRequest;
 use crate::{
     clock::Timestamp,
     contacts::{ContactUpdate, Field, Policy, fields_to_json},
@@ -18,7 +19,7 @@ pub struct Mapped {
     pub topic: Option<String>,
     /// What came out.
     pub result: Outcome,
-    /// What could not be used of `event.id` and `event.topic`.
+    /// What could not be used of `event.id`, `event.topic` and `[sources.x.person]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<Dropped>,
 }
@@ -37,6 +38,8 @@ pub enum Outcome {
         /// Why; holds no personal data.
         reason: String,
     },
+    /// A person asks about their data; never an update.
+    PersonRequest(PersonRequest),
     /// One or more elements, in order.
     Mapped(Vec<Element>),
 }

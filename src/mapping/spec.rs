@@ -1,6 +1,7 @@
-//! A mapping as data: the jq expressions of `[sources.x.event]` and `[sources.x.map]`, not yet compiled.
+//! A mapping as data: the jq expressions of `[sources.x.event]`, `[sources.x.person]` and `[sources.x.map]`, not yet
+//! compiled.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use crate::contacts::{Field, Policy};
 
@@ -26,6 +27,23 @@ impl fmt::Display for Target {
     }
 }
 
+/// What `[sources.x.person]` says of requests of persons about their data, each expression as written. All of them see the
+/// whole body.
+#[derive(Clone, Debug, Default)]
+pub struct PersonSpec {
+    /// `person.request`: gives `erase`, `export` or `erase_shop`, or nothing where the webhook is no such request. It has
+    /// to check the body's exact shape: a topic alone, which most senders do not sign, must not erase anybody.
+    pub request: String,
+    /// `person.identifier`: whose request it is; gets the prefix that all identifiers get.
+    pub identifier: Option<String>,
+    /// `person.email`
+    pub email: Option<String>,
+    /// `person.phone_number`
+    pub phone_number: Option<String>,
+    /// `person.due_in`: how long such a request leaves us; a minute to a year, default unknown.
+    pub due_in: Option<Duration>,
+}
+
 /// What `[sources.x.event]` and `[sources.x.map]` say, each expression as written.
 #[derive(Clone, Debug, Default)]
 pub struct MappingSpec {
@@ -39,6 +57,8 @@ pub struct MappingSpec {
     pub each: Option<String>,
     /// `event.occurred_at`: sees each element.
     pub occurred_at: Option<String>,
+    /// `[sources.x.person]`
+    pub person: Option<PersonSpec>,
     /// `[sources.x.map]`
     pub map: BTreeMap<Target, String>,
     /// Put before every identifier.

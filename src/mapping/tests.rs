@@ -413,3 +413,31 @@ fn what_presets_need_is_there() {
         assert_eq!(field("custom_attributes.x", code, body), Ok(Some(expected)), "{code}");
     }
 }
+
+#[test]
+fn a_request_of_a_person_is_found_before_anything_else_is_asked() {
+    let mut spec =
+        spec(&[("when", ".id"), ("identifier", ".id"), ("identifier_prefix", "shop-"), ("phone_region", "IL")]);
+    spec.person = Some(spec::PersonSpec {
+        request: r#"if $headers["x-topic"] == "redact" and keys == ["customer"] then "erase" else null end"#.to_owned(),
+        identifier: Some(".customer.id".to_owned()),
+        email: Some(".customer.email".to_owned()),
+        phone_number: Some(".customer.phone".to_owned()),
+        due_in: None,
+    });
+    let mapping = Mapping::compile(&spec).unwrap();
+    let mapped = |topic: &str, body: &str| {
+        mapping.map(&webhook_with(&[("X-Topic", topic)], "/hooks/shop", body.to_owned()), &[]).unwrap()
+    };
+    let redact = r#"{"customer": {"id": 7, "email": "Ada@Example.test", "phone": "nonsense"}}"#;
+    let found = mapped("redact", redact);
+    let Outcome::PersonRequest(request) = &found.result else { panic!("{found:?}") };
+    assert_eq!(request.key().unwrap().as_str(), "shop-7");
+    assert_eq!(json!(request), json!({ "kind": "erase", "identifier": "shop-7", "email": "ada@example.test" }));
+    assert_eq!(found.dropped[0].field, "person.phone_number");
+    assert!(matches!(mapped("other", r#"{"id": 7}"#).result, Outcome::Mapped(_)));
+    assert!(
+        matches!(mapped("redact", "7").result, Outcome::Unmappable { .. }),
+        "an expression that fails is no update"
+    );
+}

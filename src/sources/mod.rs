@@ -1,6 +1,7 @@
 //! Who sends webhooks and how a request proves that it comes from them. [`Source::verify`] is the only way to make a
 //! [`VerifiedWebhook`]; everything behind it accepts nothing else.
 
+pub mod diagnose;
 mod handshake;
 pub mod scheme;
 
@@ -97,8 +98,22 @@ impl Source {
     /// # Errors
     /// The precise reason, for our logs and counters only: the sender sees the same 401 for each.
     pub fn verify(&self, request: Request, received_at: Timestamp) -> Result<VerifiedWebhook, Refusal> {
-        let proof = self.verifier.verify(&request, self.public_url.as_deref(), received_at)?;
-        Ok(self.read_back(request, received_at, proof))
+        self.verify_or_return(request, received_at).map_err(|refused| refused.refusal)
+    }
+
+    /// As [`verify`](Self::verify), and gives a request that is refused back, for finding out why.
+    ///
+    /// # Errors
+    /// The precise reason, and the request.
+    pub fn verify_or_return(
+        &self,
+        request: Request,
+        received_at: Timestamp,
+    ) -> Result<VerifiedWebhook, Box<RefusedRequest>> {
+        match self.verifier.verify(&request, self.public_url.as_deref(), received_at) {
+            Ok(proof) => Ok(self.read_back(request, received_at, proof)),
+            Err(refusal) => Err(Box::new(RefusedRequest { refusal, request })),
+        }
     }
 
     /// A webhook of this source that was verified before and comes out of the store.
@@ -106,6 +121,15 @@ impl Source {
         let payload = self.verifier.payload(&request.body);
         VerifiedWebhook { source: Arc::clone(&self.name), request, received_at, proof, payload }
     }
+}
+
+/// A request that did not prove itself.
+#[derive(Clone, Debug)]
+pub struct RefusedRequest {
+    /// Why not.
+    pub refusal: Refusal,
+    /// The request; nothing of it can be believed.
+    pub request: Request,
 }
 
 /// What verification found out besides "yes".

@@ -2,6 +2,7 @@
 
 mod import;
 mod key;
+mod requests;
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,8 @@ pub(super) enum ContactsCommand {
         #[arg(long, short, value_name = "NAME")]
         account: Option<String>,
     },
+    /// List the open requests of persons who want to be erased or to see what is kept of them
+    Requests,
     /// Link an identifier to a contact; updates that waited for it are delivered
     Link {
         /// An identifier, `email:…` or `phone:…`
@@ -70,6 +73,7 @@ pub(super) async fn run(command: ContactsCommand, context: &Context) -> anyhow::
     match command {
         ContactsCommand::Import(args) => import::run(&args, context).await,
         ContactsCommand::Show { wanted, account } => show(&wanted, account.as_deref(), context).await,
+        ContactsCommand::Requests => requests::run(context).await,
         ContactsCommand::Link { key, id, account } => link(key, id, account.as_deref(), context).await,
         ContactsCommand::Conflicts { limit } => conflicts(limit, context).await,
         ContactsCommand::Unlink { key, account } => unlink(&key, account.as_deref(), context).await,

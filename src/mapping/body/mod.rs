@@ -81,6 +81,9 @@ fn json(body: &[u8]) -> Result<Val, Unreadable> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
@@ -91,10 +94,19 @@ mod tests {
     };
 
     fn read_as(content_type: Option<&str>, body: impl Into<Bytes>) -> Result<String, String> {
+        let read = read_with(content_type, body.into());
+        read.map(|value| value.to_string()).map_err(|unreadable| unreadable.to_string())
+    }
+
+    pub(super) fn read(content_type: &str, body: Bytes) -> Result<Val, Unreadable> {
+        read_with(Some(content_type), body)
+    }
+
+    fn read_with(content_type: Option<&str>, body: Bytes) -> Result<Val, Unreadable> {
         let headers = Headers::new(content_type.map(|value| ("Content-Type".to_owned(), value.to_owned())));
-        let request = Request { method: "POST".into(), path_query: "/hooks/x".into(), headers, body: body.into() };
+        let request = Request { method: "POST".into(), path_query: "/hooks/x".into(), headers, body };
         let webhook = VerifiedWebhook::from_store("x".into(), request, Timestamp::default(), Proof::default());
-        read(&webhook).map(|value| value.to_string()).map_err(|unreadable| unreadable.to_string())
+        super::read(&webhook)
     }
 
     #[test]
@@ -142,7 +154,7 @@ mod tests {
         let headers = Headers::new(headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let request = Request { method: "POST".into(), path_query: "/".into(), headers, body: "{}".into() };
         let webhook = VerifiedWebhook::from_store("x".into(), request, Timestamp::default(), Proof::default());
-        assert!(read(&webhook).unwrap_err().to_string().starts_with("compressed bodies are not read"));
+        assert!(super::read(&webhook).unwrap_err().to_string().starts_with("compressed bodies are not read"));
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl TextEncoding {
     }
 
     /// The bytes that `text` encodes.
-    pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
+    pub(in crate::sources) fn decode(self, text: &str) -> Option<Vec<u8>> {
         match self {
             Self::Hex => hex::decode(text).ok(),
             Self::Base64 => BASE64.decode(text).ok(),
@@ -67,7 +67,7 @@ impl SecretEncoding {
     ///
     /// # Errors
     /// What was expected instead, without the secret.
-    pub(super) fn decode(self, text: &str) -> Result<SecretSlice<u8>, &'static str> {
+    pub(in crate::sources) fn decode(self, text: &str) -> Result<SecretSlice<u8>, &'static str> {
         let key = match self {
             Self::Utf8 => text.as_bytes().to_vec(),
             Self::Hex => hex::decode(text).map_err(|_| "is not hexadecimal, as secret_encoding says it is")?,

@@ -64,6 +64,9 @@ pub struct Verifier {
     scheme: Scheme,
     signed_headers: Vec<String>,
     warnings: Vec<String>,
+    /// What it was made from, for finding out what is wrong with a refused request.
+    spec: SchemeSpec,
+    secrets: Vec<Secret>,
 }
 
 enum Scheme {
@@ -85,6 +88,7 @@ impl Verifier {
         let mut faults = Faults::default();
         check_number_of_secrets(&spec, &secrets, &mut faults);
         let mut warnings = secret_warnings(&secrets);
+        let (kept_spec, kept_secrets) = (spec.clone(), secrets.clone());
         let scheme = match spec {
             SchemeSpec::Hmac(spec) => KeyedScheme::new(Kind::Hmac, &spec, &secrets, &mut faults).map(Scheme::Keyed),
             SchemeSpec::Hash(spec) => KeyedScheme::new(Kind::Hash, &spec, &secrets, &mut faults).map(Scheme::Keyed),
@@ -101,7 +105,8 @@ impl Verifier {
         match scheme {
             Some(scheme) if faults.is_empty() => {
                 warnings.extend(scheme.warning());
-                Ok(Self { signed_headers: scheme.signed_headers(), scheme, warnings })
+                let signed_headers = scheme.signed_headers();
+                Ok(Self { scheme, signed_headers, warnings, spec: kept_spec, secrets: kept_secrets })
             }
             _ => Err(faults),
         }
@@ -175,6 +180,16 @@ impl Verifier {
             Scheme::PublicKey(_) | Scheme::Jwt(_) => Err(CannotSign::PrivateKeyNeeded),
             Scheme::Open => Ok(draft.0),
         }
+    }
+
+    /// The scheme as configured.
+    pub(super) fn spec(&self) -> &SchemeSpec {
+        &self.spec
+    }
+
+    /// The secrets as configured, in their order.
+    pub(super) fn secrets(&self) -> &[Secret] {
+        &self.secrets
     }
 
     /// The headers that the signature covers, in lower case. Only these may be trusted, for times above all.

@@ -169,3 +169,50 @@ impl Candidates {
         self.iter().any(|candidate| candidate.ct_eq(mac).into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn reader(encoding: TextEncoding) -> SignatureReader {
+        let format = SignatureFormat::Kv { key: "v1".to_owned(), separator: ",".to_owned() };
+        let spec = SignatureSpec { place: Place::Header("x-sig".to_owned()), format, prefix: String::new(), encoding };
+        SignatureReader::new(&spec, &mut Faults::default()).expect("a good place")
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_of_many_pairs_gives_few_signatures_or_a_refusal(
+            pairs in prop::collection::vec(("v0|v1|t|", "(00){0,3}|[0-9a-f]{0,8}|=|x"), 0..400),
+        ) {
+            let text = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",");
+            let listed = pairs.iter().filter(|(key, _)| key == "v1").count();
+            let reader = reader(TextEncoding::Hex);
+            let results = [
+                reader.fixed(&text, 2).map(|candidates| candidates.iter().count()),
+                reader.any_length(&text).map(|signatures| signatures.len()),
+            ];
+            for result in results {
+                match result {
+                    Ok(count) => prop_assert!((1..=listed.min(MOST_SIGNATURES)).contains(&count)),
+                    Err(Refusal::TooManySignatures) => prop_assert!(listed > MOST_SIGNATURES),
+                    Err(Refusal::MissingSignature) => prop_assert_eq!(listed, 0),
+                    Err(refusal) => prop_assert_eq!(refusal, Refusal::MalformedSignature),
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_makes_reading_signatures_panic(text in "[v1=, \t0-9a-f+/_-]{0,200}|.{0,100}") {
+            for encoding in [TextEncoding::Hex, TextEncoding::Base64, TextEncoding::Base64Url] {
+                let reader = reader(encoding);
+                let any_length: usize = reader.any_length(&text).unwrap_or_default().iter().map(Vec::len).sum();
+                prop_assert!(any_length <= text.len());
+                let _ = reader.fixed(&text, LONGEST_MAC);
+                let _ = reader.value_of("t", &text);
+            }
+        }
+    }
+}

@@ -108,7 +108,11 @@ const LAST_HTTP_DATE_S: u64 = 253_402_300_799;
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prelude::*, sample::select};
+
     use super::*;
+
+    const UNITS: [TimeUnit; 4] = [TimeUnit::Seconds, TimeUnit::Millis, TimeUnit::Rfc3339, TimeUnit::HttpDate];
 
     const MOMENT: Timestamp = Timestamp::from_secs(1_790_946_851);
 
@@ -122,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_written_time_is_read_back() {
-        for unit in [TimeUnit::Seconds, TimeUnit::Millis, TimeUnit::Rfc3339, TimeUnit::HttpDate] {
+        for unit in UNITS {
             assert_eq!(parse(unit, &format(unit, MOMENT)), Ok(MOMENT), "{unit:?}");
         }
     }
@@ -148,5 +152,43 @@ mod tests {
         assert_eq!(fresh(MOMENT, MOMENT + just_over), Err(Refusal::Stale));
         assert_eq!(fresh(MOMENT + just_over, MOMENT), Err(Refusal::FromTheFuture));
         assert_eq!(fresh(Timestamp::from_millis(i64::MAX), Timestamp::from_millis(-5)), Err(Refusal::FromTheFuture));
+    }
+
+    proptest! {
+        #[test]
+        fn every_time_of_four_digit_years_is_read_as_it_was_written(secs in 0..=253_402_300_799_i64) {
+            let moment = Timestamp::from_secs(secs);
+            for unit in UNITS {
+                prop_assert_eq!(parse(unit, &format(unit, moment)), Ok(moment));
+            }
+        }
+
+        #[test]
+        fn a_number_is_read_exactly_where_it_is_only_digits_that_fit(text in "[-+ 0-9.e_]{0,3}[0-9]{0,20}[ 0-9x\u{661}]{0,2}") {
+            let strict = !text.is_empty() && text.len() <= 19 && text.bytes().all(|byte| byte.is_ascii_digit());
+            let expected = strict.then(|| text.parse::<i64>().ok()).flatten();
+            prop_assert_eq!(parse(TimeUnit::Millis, &text).ok().map(Timestamp::as_millis), expected);
+            let expected = expected.and_then(|secs| secs.checked_mul(1000));
+            prop_assert_eq!(parse(TimeUnit::Seconds, &text).ok().map(Timestamp::as_millis), expected);
+        }
+
+        #[test]
+        fn nothing_around_a_time_is_skipped(
+            secs in 0..4_000_000_000_i64,
+            unit in select(&UNITS[..]),
+            around in "[ \t\r\n\u{0}\u{a0}a-y;,\"]{1,3}",
+            in_front in any::<bool>(),
+        ) {
+            let written = format(unit, Timestamp::from_secs(secs));
+            let text = if in_front { around + &written } else { written + &around };
+            prop_assert_eq!(parse(unit, &text), Err(Refusal::MalformedTimestamp));
+        }
+
+        #[test]
+        fn no_text_makes_reading_a_time_panic(text in "[-+:.,TZtz0-9 \\[\\]A-Za-z\u{2212}]{0,80}") {
+            for unit in UNITS {
+                let _ = parse(unit, &text);
+            }
+        }
     }
 }
