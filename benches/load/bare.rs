@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::header::HeaderValue, web};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -69,7 +69,7 @@ fn serve(workers: usize, arrivals: Option<mpsc::Sender<Arrival>>) -> SocketAddr 
 }
 
 async fn receive(request: HttpRequest, body: Bytes, shared: web::Data<Shared>) -> HttpResponse {
-    let header = |name: &str| request.headers().get(name).map(|value| value.as_bytes()).unwrap_or_default();
+    let header = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     let signature = STANDARD.decode(header("x-shopify-hmac-sha256")).unwrap_or_default();
     if shared.key.clone().chain_update(&body).verify_slice(&signature).is_err() {
         return HttpResponse::Unauthorized().finish();

@@ -4,6 +4,7 @@
 
 use std::{
     cell::RefCell,
+    fmt::Write as _,
     net::SocketAddr,
     rc::Rc,
     thread,
@@ -37,9 +38,9 @@ pub(crate) struct Run {
 pub(crate) fn wire(request: &Request) -> Vec<u8> {
     let mut head = format!("{} {} HTTP/1.1\r\nhost: 127.0.0.1\r\n", request.method, request.path_query);
     for (name, value) in request.headers.iter() {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(head, "{name}: {value}\r\n");
     }
-    head.push_str(&format!("content-length: {}\r\n\r\n", request.body.len()));
+    let _ = write!(head, "content-length: {}\r\n\r\n", request.body.len());
     [head.as_bytes(), &request.body].concat()
 }
 

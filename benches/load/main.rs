@@ -4,6 +4,7 @@
 //! the disk's mood, so the servers take turns in short rounds, and the ratios of each round are what counts. Client,
 //! servers and sandbox share one process and the processors of one machine.
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
+#![expect(clippy::cast_precision_loss, reason = "a rate of some thousands a second needs no more than 52 bits")]
 
 mod bare;
 mod client;
@@ -67,9 +68,12 @@ fn accepting(plan: &Plan, runtime: &Runtime, directory: &Path, shop: &Source) {
         ("(c) contact-relay", address),
     ];
     let mut numbers = 0..;
-    let mut next = |count: u64| requests(shop, numbers.by_ref().take(count as usize).map(|number| (number, number)));
+    let mut next =
+        |count: u64| requests(shop, (0..count).filter_map(|_| numbers.next()).map(|number| (number, number)));
     let warm_up = plan.requests / 10;
-    servers.iter().for_each(|(_, address)| drop(client::run(*address, next(warm_up))));
+    for (_, address) in servers {
+        drop(client::run(address, next(warm_up)));
+    }
     let mut runs = [const { Vec::new() }; 3];
     for round in 0..plan.rounds {
         for turn in 0..servers.len() {
@@ -101,8 +105,8 @@ fn delivering(plan: &Plan, runtime: &Runtime, directory: &Path, shop: &Source) {
     let store = app.store.clone();
     let ports = Ports::bind(&config).expect("ports");
     let address = ports.public_address().expect("an address");
-    let stop = CancellationToken::new();
-    let serving = runtime.spawn(app.serve(ports, stop.clone()));
+    let ending = CancellationToken::new();
+    let serving = runtime.spawn(app.serve(ports, ending.clone()));
     let mut deliver = |round: u64| {
         let numbers = (0..plan.deliveries).map(|customer| (round * plan.deliveries + customer, customer));
         let requests = requests(shop, numbers);
@@ -122,7 +126,7 @@ fn delivering(plan: &Plan, runtime: &Runtime, directory: &Path, shop: &Source) {
     let updated: Vec<Run> = (1..=plan.rounds.div_ceil(2) as u64).map(&mut deliver).collect();
     println!("{:24}{:>10.0}{:>18}{}", "(d) contacts updated", median(updated.iter().map(rate)), "", figures(&updated));
     assert_eq!(sandbox.contacts().len() as u64, plan.deliveries, "every customer is one contact");
-    stop.cancel();
+    ending.cancel();
     runtime.block_on(serving).expect("no panic").expect("a soft stop");
 }
 
