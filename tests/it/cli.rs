@@ -330,6 +330,61 @@ fn listings_are_json_for_programs_and_tables_for_people() {
 }
 
 #[test]
+fn a_source_is_paused_and_resumed_and_shown_with_what_it_sent() {
+    let place = Place::configured("http://127.0.0.1:9");
+    assert!(place.ends(0, &["sources", "pause", "shop"]).contains("sources resume shop"));
+    place.ends(4, &["sources", "pause", "shop"]);
+    place.ends(4, &["sources", "pause", "none"]);
+    let (service, url) = place.serve();
+    let send = [&["send", "--source", "shop", "--url", &url, "customer.json"], CREATED.as_slice()].concat();
+    assert!(place.ends(0, &send).contains("accepted"));
+    place.write("redact.json", r#"{"shop_id":1,"shop_domain":"x.example","customer":{"id":7},"orders_to_redact":[]}"#);
+    let redact = ["send", "--source", "shop", "--url", &url, "redact.json", "-H", "X-Shopify-Topic: customers/redact"];
+    assert!(place.ends(0, &redact).contains("ignored"));
+    let listed = &place.json(&["sources", "list"])[0];
+    assert_eq!((&listed["name"], &listed["preset"]), (&Value::from("shop"), &Value::from("shopify")));
+    assert_eq!((&listed["webhooks"]["mapped"], &listed["last_secret"]), (&Value::from(1), &Value::from(0)));
+    assert!(place.ends(0, &["sources", "list"]).contains("the command line since"), "who paused it");
+    let stats = place.json(&["stats"]);
+    assert_eq!((&stats["outbox"]["pending"], &stats["person_requests_open"]), (&Value::from(1), &Value::from(1)));
+    let told = place.ends(0, &["stats"]);
+    for expected in ["1 pending", "shop: 2 accepted", "paused source", "contacts requests"] {
+        assert!(told.contains(expected), "{expected} is missing in\n{told}");
+    }
+    assert_eq!(place.json(&["contacts", "requests"])[0]["key"], "7");
+    assert!(place.ends(0, &["contacts", "requests"]).contains("erase"));
+    place.ends(0, &["sources", "resume", "shop"]);
+    place.ends(4, &["sources", "resume", "shop"]);
+    assert_eq!(terminate(service), Some(0));
+}
+
+#[test]
+fn refused_requests_are_explained_by_the_running_service() {
+    let place = Place::configured("http://127.0.0.1:9");
+    assert!(place.remarks(2, &["sources", "diagnose", "shop"]).contains("add [admin]"));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let config = fs::read_to_string(place.path().join("contact-relay.toml")).unwrap();
+    let config = format!("{config}[admin]\nlisten = \"{free}\"\ntoken = \"{ADMIN_TOKEN}\"\n");
+    place.write("contact-relay.toml", &config);
+    assert!(place.remarks(1, &["sources", "diagnose", "shop"]).contains("is it running?"));
+    let (_service, url) = place.serve();
+    assert!(place.remarks(0, &["sources", "diagnose", "shop"]).contains("no request of shop was refused"));
+    place.write("other.toml", &config.replace(SECRET, &format!("{SECRET} ")));
+    place.ends(1, &["send", "--config", "other.toml", "--source", "shop", "--url", &url, "customer.json"]);
+    place.write("other.toml", &config.replace(SECRET, &format!("whsec_{SECRET}")));
+    place.ends(1, &["send", "--config", "other.toml", "--source", "shop", "--url", &url, "customer.json"]);
+    let told = place.ends(0, &["sources", "diagnose", "shop"]);
+    assert!(told.contains("refused: wrong_signature") && told.contains("with `whsec_` before the secret"), "{told}");
+    let diagnosed = place.json(&["sources", "diagnose", "shop"]);
+    assert_eq!(diagnosed[0]["findings"][0]["code"], "secret_prefix_lost");
+    assert!(!diagnosed.to_string().contains(SECRET));
+    place.write("other.toml", &config.replace(ADMIN_TOKEN, "another-token-of-the-port"));
+    assert!(
+        place.remarks(1, &["sources", "diagnose", "shop", "--config", "other.toml"]).contains("another admin token")
+    );
+}
+
+#[test]
 fn shells_and_man_are_told_all_commands() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish"] {

@@ -18,7 +18,7 @@ use contact_relay::{
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Relay, SECRET, creating};
+use crate::harness::{Relay, SECRET, creating, once};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The whole call timeout and the margin, by default.
@@ -323,4 +323,21 @@ async fn a_program_that_is_told_to_stop_lets_the_call_in_flight_end_and_records_
     assert_eq!(program.number("SELECT count(*) FROM outbox WHERE state = 'delivered'"), 1);
     assert_eq!(program.number("SELECT count(*) FROM attempts WHERE verdict = 'unknown'"), 0);
     assert!(!program.file().with_extension("db-wal").exists(), "the log was written into the file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discarded_row_whose_call_got_no_answer_still_keeps_the_next_call_waiting() {
+    let relay = Relay::start().await;
+    let id = relay.linked("7").await;
+    relay.sandbox.set_faults(vec![once("PATCH", FaultKind::DropAfter)]);
+    relay.crm(json!({ "event": "1", "id": 7, "name": "Ada" })).await;
+    relay.deliver().await;
+    let row = relay.rows().await[0].id;
+    relay.app.store.discard(row, "not wanted", relay.clock.now()).await.unwrap();
+    relay.crm(json!({ "event": "2", "id": 7, "name": "Grace" })).await;
+    assert_eq!(relay.deliver().await, 0, "the call without an answer may still be at work");
+    relay.advance(Duration::from_secs(26));
+    relay.deliver().await;
+    assert_eq!(relay.sandbox.contact(id).unwrap().name.as_deref(), Some("Grace"));
+    assert_eq!(relay.number("SELECT count(*) FROM lanes"), 0, "nothing is left to order");
 }

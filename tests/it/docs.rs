@@ -1,5 +1,5 @@
-//! The documentation against the code: the example configuration loads, the drawing of states is the one that the code
-//! and the table have, and every name that somebody may look up is explained.
+//! The documentation against the code: what it shows of configurations loads, the drawing of states is the one that the
+//! code and the table have, and every name that somebody may look up is explained.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -7,6 +7,7 @@ use contact_relay::{
     config::{self, FixedEnvironment},
     store::RowState,
 };
+use toml::{Table, Value};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -78,7 +79,8 @@ fn the_example_configuration_has_no_faults_and_no_warnings() {
     });
     let example = read("config.example.toml");
     // Keys without a default are commented out; they have to be right as well.
-    let whole: String = example.lines().map(|line| format!("{}\n", uncommented(line))).collect();
+    let whole: Vec<&str> = example.lines().map(uncommented).collect();
+    let whole = whole.join("\n");
     for text in [example, whole] {
         match config::parse(&text, "config.example.toml", &env) {
             Ok(loaded) => assert!(loaded.warnings.is_empty(), "{}", loaded.warnings),
@@ -172,15 +174,78 @@ fn every_key_of_the_example_is_explained() {
 }
 
 #[test]
-fn links_between_the_documents_lead_to_files_that_are_there() {
-    for document in
-        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "docs/configuration.md", "docs/mapping.md", "docs/delivery.md"]
-    {
-        let folder = root().join(document).parent().unwrap().to_owned();
-        for target in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let target = target.split('#').next().unwrap_or_default();
-            let elsewhere = target.is_empty() || target.starts_with("http");
-            assert!(elsewhere || folder.join(target).exists(), "{document} links to {target}");
+fn every_configuration_of_the_guide_to_custom_senders_loads_as_it_stands() {
+    let guide = read("docs/custom-senders.md");
+    let blocks: Vec<&str> =
+        guide.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
+    assert!(blocks.len() > 5, "its configurations were not found");
+    for block in blocks {
+        let (text, env) = whole_configuration(block);
+        match config::parse(&text, "docs/custom-senders.md", &env) {
+            Ok(loaded) => assert!(loaded.warnings.is_empty(), "{text}\n{}", loaded.warnings.render(false)),
+            Err(faults) => panic!("{text}\n{}", faults.render(false)),
         }
     }
+}
+
+/// Is text, hexadecimal and base64 alike.
+const ANY_SECRET: &str = "0123456789abcdef";
+
+/// What a document shows, with what it leaves out: an account, and of each source a secret and what it maps.
+fn whole_configuration(shown: &str) -> (String, FixedEnvironment) {
+    let mut shown: Table = shown.parse().unwrap_or_else(|fault| panic!("{shown}\n{fault}"));
+    let sources = shown.get_mut("sources").and_then(Value::as_table_mut).expect("a source");
+    let left_out = [("secret", ANY_SECRET.into()), ("map", Value::Table("email = '.email'".parse().unwrap()))];
+    for (_, source) in sources.iter_mut() {
+        let source = source.as_table_mut().expect("a table");
+        let is_open = source["verify"].get("scheme").and_then(Value::as_str) == Some("none");
+        for (key, value) in left_out.clone() {
+            if key != "secret" || !is_open {
+                source.entry(key).or_insert(value);
+            }
+        }
+    }
+    let account = "[store]\nbase_url = 'https://chat.example.com'\naccount_id = 1\napi_access_token = 'token'\n";
+    shown.insert("accounts".to_owned(), Value::Table(account.parse().unwrap()));
+    let text = shown.to_string();
+    let names = text.split("env = \"").skip(1).filter_map(|rest| rest.split('"').next());
+    let env = names.fold(FixedEnvironment::default(), |env, name| env.with_var(name, ANY_SECRET));
+    (text, env)
+}
+
+#[test]
+fn links_between_the_documents_lead_to_files_and_headings_that_are_there() {
+    let documents = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "docs/configuration.md",
+        "docs/custom-senders.md",
+        "docs/delivery.md",
+        "docs/mapping.md",
+        "docs/senders/README.md",
+    ];
+    for document in documents {
+        let folder = root().join(document).parent().unwrap().to_owned();
+        for link in read(document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').map_or((link, None), |(path, heading)| (path, Some(heading)));
+            let target = if path.is_empty() { root().join(document) } else { folder.join(path) };
+            assert!(target.exists(), "{document} links to {link}");
+            if let Some(heading) = heading {
+                let text = fs::read_to_string(&target).unwrap();
+                let is_there = text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == heading);
+                assert!(is_there, "{document} links to {link}");
+            }
+        }
+    }
+}
+
+/// The fragment that leads to a heading: its letters and digits, with hyphens for blanks.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }

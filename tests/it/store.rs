@@ -57,15 +57,16 @@ async fn a_fresh_file_has_the_documented_tables_all_of_them_strict() {
             line("books"),
             line("conflicts"),
             line("contacts"),
-            line("facts"),
             line("lanes"),
             line("outbox"),
+            line("person_requests"),
             line("rejections"),
+            line("sources"),
             line("webhooks"),
             line("written"),
         ])
     );
-    assert_eq!(relay.number("SELECT count(*) FROM _sqlx_migrations WHERE success = 1"), 4);
+    assert_eq!(relay.number("SELECT count(*) FROM _sqlx_migrations WHERE success = 1"), 6);
 }
 
 #[tokio::test]
