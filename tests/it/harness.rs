@@ -62,7 +62,12 @@ impl Relay {
 
     /// The same with more keys of the account, and more tables.
     pub(crate) async fn with(account: &str, tables: &str) -> Self {
-        let (clock, hand) = Clock::manual(Timestamp::parse_rfc3339("2026-11-22T12:00:00Z").unwrap());
+        Self::at("2026-11-22T12:00:00Z", account, tables).await
+    }
+
+    /// The same at another moment.
+    pub(crate) async fn at(now: &str, account: &str, tables: &str) -> Self {
+        let (clock, hand) = Clock::manual(Timestamp::parse_rfc3339(now).unwrap());
         let sandbox = Sandbox::start(Options { clock: clock.clone(), ..Options::default() }).await.unwrap();
         let directory = tempfile::tempdir().unwrap();
         let config = load(&sandbox, &directory, account, tables);
@@ -122,6 +127,15 @@ impl Relay {
             sending = sending.header(name, value);
         }
         let response = sending.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+    }
+
+    /// Makes a request without a body.
+    pub(crate) async fn ask(&self, method: &str, path_query: &str) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let response = self.http.request(method, self.url(path_query)).send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
         Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
