@@ -2,7 +2,7 @@
 //! with a fixed number of statements.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -245,9 +245,11 @@ pub(super) static INSERT: LazyLock<Many> = LazyLock::new(|| {
         "INSERT INTO webhooks (source, topic, event_id, once_key, received_at, signed_at, secret, method, query, \
          content_type, headers, body, body_size, body_digest, outcome, reason, left_out)",
         "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        "ON CONFLICT (once_key) DO NOTHING RETURNING once_key, id",
+        "",
     )
 });
+
+pub(super) const FIND_TAKEN: &str = "SELECT once_key FROM webhooks WHERE once_key IN (SELECT value FROM json_each(?1))";
 
 /// Inserts those whose key is free; answers key and id of each inserted one.
 async fn insert(
@@ -255,8 +257,13 @@ async fn insert(
     keys: &[i64],
     tx: &mut SqliteConnection,
 ) -> Result<HashMap<i64, i64>, StoreError> {
+    // Asked for beforehand, so that a statement for many rows need not answer each: every row that comes back wakes this
+    // thread. Nobody else writes before this transaction ends; the unique index would refuse it.
+    let taken = sqlx::query(FIND_TAKEN).bind(json!(keys).to_string()).fetch_all(&mut *tx).await?;
+    let mut taken = taken.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<i64>, _>>()?;
+    let webhooks = webhooks.iter().copied().zip(keys.iter().copied());
+    let webhooks: Vec<(&NewWebhook, i64)> = webhooks.filter(|(_, key)| taken.insert(*key)).collect();
     let mut inserted = HashMap::with_capacity(webhooks.len());
-    let webhooks: Vec<(&NewWebhook, i64)> = webhooks.iter().copied().zip(keys.iter().copied()).collect();
     for (sql, part) in INSERT.parts(&webhooks) {
         let mut query = sqlx::query(sql);
         for (webhook, key) in part {
@@ -279,9 +286,9 @@ async fn insert(
                 .bind(webhook.outcome.reason())
                 .bind(webhook.left_out.as_deref());
         }
-        for row in query.fetch_all(&mut *tx).await? {
-            inserted.insert(row.try_get(0)?, row.try_get(1)?);
-        }
+        // AUTOINCREMENT counts up by one within a statement.
+        let last = query.execute(&mut *tx).await?.last_insert_rowid();
+        inserted.extend(part.iter().rev().map(|(_, key)| *key).zip((1..=last).rev()));
     }
     Ok(inserted)
 }

@@ -3,7 +3,7 @@
 //! lists come in a few lengths only, so that every statement stays prepared.
 
 /// Rows of one statement: any number of rows is a sum of these.
-const LENGTHS: [usize; 4] = [64, 16, 4, 1];
+const LENGTHS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// One statement in all lengths.
 pub(super) struct Many([String; LENGTHS.len()]);

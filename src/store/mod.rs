@@ -106,7 +106,8 @@ impl Store {
     pub async fn open(path: &Path, settings: WriterSettings) -> Result<Self, StoreError> {
         let connection = open::writer(path).await?;
         let readers = open::readers(path).await?;
-        Ok(Self { path: path.to_owned(), readers, writer: Writer::start(connection, settings) })
+        let writer = Writer::start(connection, settings).map_err(sqlx::Error::Io)?;
+        Ok(Self { path: path.to_owned(), readers, writer })
     }
 
     /// The file.

@@ -6,7 +6,8 @@ mod tests {
 
     use crate::store::{accept, books, conflicts, contacts, lanes, open, rows, settle};
 
-    const HOT: [(&str, &str); 17] = [
+    const HOT: [(&str, &str); 18] = [
+        ("accept::FIND_TAKEN", accept::FIND_TAKEN),
         ("books::SAVE", books::SAVE),
         ("conflicts::FIND_PARKED", conflicts::FIND_PARKED),
         ("contacts::LINK_OF", contacts::LINK_OF),

@@ -161,9 +161,10 @@ pub(super) fn contact_lane_key(contact_id: i64) -> String {
     format!("contact:{contact_id}")
 }
 
-/// Links whose contact is gone count too: their updates wait in its lane for what becomes of it. Answers places in the
-/// list that is passed in.
-pub(super) const FIND_LINKS: &str = "SELECT wanted.key, contacts.contact_id FROM json_each(?1) AS wanted \
+/// Links whose contact is gone count too: their updates wait in its lane for what becomes of it. Answers pairs of a place
+/// in the list that is passed in and a contact, in one list, because every row of an answer wakes the thread that asks.
+pub(super) const FIND_LINKS: &str = "SELECT json_group_array(json_array(wanted.key, contacts.contact_id)) \
+    FROM json_each(?1) AS wanted \
     JOIN contacts ON contacts.account = wanted.value ->> 0 AND contacts.key = wanted.value ->> 1";
 
 /// A new row makes its lane due at once, though at most once a minute while the lane is backing off, and never while
@@ -268,11 +269,11 @@ async fn place<'a>(rows: &'a [Made<'a>], tx: &mut SqliteConnection) -> Result<Ve
         })
         .collect();
     let wanted: Vec<_> = placed.iter().map(|row| (&**row.made.account, row.key.as_str())).collect();
-    for link in sqlx::query(FIND_LINKS).bind(json!(wanted).to_string()).fetch_all(&mut *tx).await? {
-        let (place, contact_id): (i64, i64) = (link.try_get(0)?, link.try_get(1)?);
-        if let Some(row) = usize::try_from(place).ok().and_then(|place| placed.get_mut(place)) {
-            (row.contact_id, row.lane_key) = (Some(contact_id), contact_lane_key(contact_id));
-        }
+    let links = sqlx::query(FIND_LINKS).bind(json!(wanted).to_string()).fetch_one(&mut *tx).await?;
+    let links: Vec<(usize, i64)> = serde_json::from_str(links.try_get(0)?)
+        .map_err(|error| StoreError::Corrupt(format!("contacts.contact_id: {error}")))?;
+    for (place, contact_id) in links {
+        (placed[place].contact_id, placed[place].lane_key) = (Some(contact_id), contact_lane_key(contact_id));
     }
     Ok(placed)
 }
