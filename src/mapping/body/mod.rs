@@ -98,7 +98,7 @@ mod tests {
         read.map(|value| value.to_string()).map_err(|unreadable| unreadable.to_string())
     }
 
-    pub(super) fn read(content_type: &str, body: Bytes) -> Result<Val, Unreadable> {
+    pub(super) fn read_typed(content_type: &str, body: Bytes) -> Result<Val, Unreadable> {
         read_with(Some(content_type), body)
     }
 
@@ -106,7 +106,7 @@ mod tests {
         let headers = Headers::new(content_type.map(|value| ("Content-Type".to_owned(), value.to_owned())));
         let request = Request { method: "POST".into(), path_query: "/hooks/x".into(), headers, body };
         let webhook = VerifiedWebhook::from_store("x".into(), request, Timestamp::default(), Proof::default());
-        super::read(&webhook)
+        read(&webhook)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jaq_json::Val;
 use proptest::{prelude::*, sample::select};
 
-use super::{form, tests::read};
+use super::{form, tests::read_typed};
 
 /// A byte that does not fit the charset becomes the three bytes of U+FFFD, and none becomes more.
 const LARGEST_CHAR: usize = 3;
@@ -119,7 +119,7 @@ proptest! {
     fn what_comes_out_of_a_form_is_bounded_by_what_went_in(body in form_body(), charset in charset()) {
         let pairs = body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).count();
         let content_type = format!("application/x-www-form-urlencoded{charset}");
-        let size = size(&read(&content_type, Bytes::from(body.clone())).expect("every text is a form"));
+        let size = size(&read_typed(&content_type, Bytes::from(body.clone())).expect("every text is a form"));
         prop_assert!(size.texts <= pairs, "{:?}", size);
         prop_assert!(size.bytes <= body.len() * LARGEST_CHAR, "{:?}", size);
         prop_assert!(size.containers <= 1 + pairs * (MOST_BRACKETS + 1), "{:?}", size);
@@ -131,7 +131,7 @@ proptest! {
         if whole {
             body.extend_from_slice(b"\r\n--b--\r\n");
         }
-        let Ok(value) = read("multipart/form-data; boundary=b", Bytes::from(body.clone())) else { return Ok(()) };
+        let Ok(value) = read_typed("multipart/form-data; boundary=b", Bytes::from(body.clone())) else { return Ok(()) };
         let parts = body.windows(3).filter(|window| window == b"--b").count();
         let size = size(&value);
         // A file has two texts, its name and its type, and three names of our own.
@@ -146,15 +146,15 @@ proptest! {
         content_type in "(application/json|application/x-www-form-urlencoded|multipart/form-data|text/plain)[; a-z0-9=\"-]{0,30}",
         body in prop::collection::vec(any::<u8>(), 0..300),
     ) {
-        let _ = read(&content_type, Bytes::from(body));
+        let _ = read_typed(&content_type, Bytes::from(body));
     }
 
     #[test]
     fn json_is_read_to_a_fixed_depth_and_no_deeper(depth in 1_usize..100_000, opening in select(&["[", "{\"a\":"][..])) {
-        let result = read("application/json", Bytes::from(opening.repeat(depth)));
+        let result = read_typed("application/json", Bytes::from(opening.repeat(depth)));
         prop_assert!(result.is_err());
         let nested = "[".repeat(depth) + &"]".repeat(depth);
-        let result = read("application/json", Bytes::from(nested));
+        let result = read_typed("application/json", Bytes::from(nested));
         prop_assert_eq!(result.is_ok(), depth < 128);
     }
 }
@@ -162,7 +162,7 @@ proptest! {
 #[test]
 fn a_form_of_very_many_fields_is_refused_whatever_carries_them() {
     let fields = "a=1&".repeat(form::MAX_FIELDS + 1);
-    assert!(read("application/x-www-form-urlencoded", Bytes::from(fields)).is_err());
+    assert!(read_typed("application/x-www-form-urlencoded", Bytes::from(fields)).is_err());
     let parts = PART.repeat(form::MAX_FIELDS + 1) + "\r\n--b--\r\n";
-    assert!(read("multipart/form-data; boundary=b", Bytes::from(parts)).is_err());
+    assert!(read_typed("multipart/form-data; boundary=b", Bytes::from(parts)).is_err());
 }

@@ -86,6 +86,10 @@ fn digits(text: &str) -> Option<i64> {
 }
 
 fn parse_http_date(text: &str) -> Option<Timestamp> {
+    // The parser itself passes over blanks at both ends.
+    if text.trim() != text {
+        return None;
+    }
     let since_epoch = httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
     i64::try_from(since_epoch.as_millis()).ok().map(Timestamp::from_millis)
 }
