@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use contact_relay::mapping::Mapping;
-use contact_relay_fuzz::{line, map, mapping, number, webhook};
+use contact_relay_fuzz::{line, mapping, number, webhook};
 use libfuzzer_sys::fuzz_target;
 
 static MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
@@ -27,7 +27,7 @@ const MOST_BRACKETS: u64 = 16;
 fuzz_target!(|input: &[u8]| {
     let (parameters, body) = line(input);
     let content_type = format!("application/x-www-form-urlencoded{parameters}");
-    let Ok(mapped) = map(&MAPPING, &webhook(&content_type, body), &[]) else { return };
+    let Ok(mapped) = MAPPING.map(&webhook(&content_type, body), &[]) else { return };
     let pairs = body.split(|&byte| byte == b'&').filter(|pair| !pair.is_empty()).count() as u64;
     let bytes = body.len() as u64;
     let within = |measure, most| {

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use contact_relay::mapping::Mapping;
-use contact_relay_fuzz::{line, map, mapping, number, webhook};
+use contact_relay_fuzz::{line, mapping, number, webhook};
 use libfuzzer_sys::fuzz_target;
 
 static MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
@@ -21,7 +21,7 @@ static MAPPING: LazyLock<Mapping> = LazyLock::new(|| {
 fuzz_target!(|input: &[u8]| {
     let (parameters, body) = line(input);
     let content_type = format!("multipart/form-data{parameters}");
-    let Ok(mapped) = map(&MAPPING, &webhook(&content_type, body), &[]) else { return };
+    let Ok(mapped) = MAPPING.map(&webhook(&content_type, body), &[]) else { return };
     let bytes = body.len() as u64;
     let within = |measure, most| {
         let found = number(&mapped, measure).unwrap_or(0);

@@ -56,7 +56,7 @@ fn is_strict(unit: TimeUnit, text: &str) -> bool {
     match unit {
         TimeUnit::Seconds | TimeUnit::Millis => digits(text) && text.len() <= 19,
         TimeUnit::Rfc3339 => text.len() <= 64 && text.trim() == text && text.contains(['-', '\u{2212}']),
-        TimeUnit::HttpDate => text.len() <= 64 && text.contains(':'),
+        TimeUnit::HttpDate => text.len() <= 64 && text.trim() == text && text.contains(':'),
     }
 }
 
