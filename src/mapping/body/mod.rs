@@ -154,7 +154,7 @@ mod tests {
         let headers = Headers::new(headers.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let request = Request { method: "POST".into(), path_query: "/".into(), headers, body: "{}".into() };
         let webhook = VerifiedWebhook::from_store("x".into(), request, Timestamp::default(), Proof::default());
-        assert!(super::read(&webhook).unwrap_err().to_string().starts_with("compressed bodies are not read"));
+        assert!(read(&webhook).unwrap_err().to_string().starts_with("compressed bodies are not read"));
     }
 
     #[test]
