@@ -1,7 +1,7 @@
 //! The SQLite file: the only module that knows SQL. It keeps webhooks, the outbox, lanes, attempts, contacts and the
 //! books, and changes them in transactions that never span a network call.
 //!
-//! All writes of a process go through one [`writer`] that commits in groups; reads use other connections. Another
+//! All writes of a process go through one `Writer` that commits in groups; reads use other connections. Another
 //! process (a command beside a running service) writes through the same functions on its own writer.
 
 mod accept;

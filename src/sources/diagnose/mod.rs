@@ -1,6 +1,6 @@
 //! Why a request was refused, in words for whoever set the source up.
 //!
-//! Each likely mistake is undone in a copy of the request or of the scheme, and the copy is judged by a [`Verifier`] like
+//! Each likely mistake is undone in a copy of the request or of the scheme, and the copy is judged by a `Verifier` like
 //! any other: where it passes, that was the mistake. One change is tried before two. What passes here proves nothing and
 //! is never accepted; a finding is all that comes out, and it shows neither a secret nor the body.
 
