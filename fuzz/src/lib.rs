@@ -221,6 +221,7 @@ fn check(mapped: &Mapped) {
     }
     match &mapped.result {
         Outcome::Ignored { reason } | Outcome::Unmappable { reason } => assert!(reason.len() <= LONGEST_REASON),
+        Outcome::PersonRequest(request) => drop(request.key()),
         Outcome::Mapped(elements) => {
             assert!(elements.len() <= MAX_ELEMENTS);
             for element in elements {
